@@ -1,0 +1,56 @@
+"""Settings of all tests: float64, no silent promotion, and types and shapes checked by jaxtyping.
+
+Works in an environment that holds only some of the packages, and for tests of packages that need no JAX.
+"""
+
+import zlib
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent
+
+# The hook instruments exact top-level names only: `saltation` would not cover `saltation_neurons`.
+CHECKED = sorted(
+    package.name
+    for pattern in ("packages/*/src/*", "packages/*/*/src/*")
+    for package in ROOT.glob(pattern)
+    if (package / "__init__.py").exists() and find_spec(package.name)
+)
+
+if find_spec("jax"):
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+
+if find_spec("jaxtyping") and find_spec("beartype"):
+    from jaxtyping import install_import_hook
+
+    install_import_hook(CHECKED, "beartype.beartype")
+else:
+    CHECKED.clear()
+
+
+def pytest_report_header() -> str:
+    return f"types checked in: {', '.join(CHECKED) or 'nothing (jaxtyping or beartype is missing)'}"
+
+
+@pytest.fixture
+def getkey(request: pytest.FixtureRequest) -> Callable[[], Any]:
+    """A function that gives a fresh random key at every call, the same ones in every run of a test."""
+    import jax
+
+    key = jax.random.key(zlib.crc32(request.node.nodeid.encode()))
+    count = 0
+
+    def fresh() -> Any:
+        nonlocal count
+        count += 1
+        return jax.random.fold_in(key, count)
+
+    return fresh

@@ -1,0 +1,5 @@
+"""Saltation: event-based spiking neural networks, trained with exact gradients."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

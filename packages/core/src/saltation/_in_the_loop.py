@@ -1,0 +1,139 @@
+"""InTheLoop: spikes from a backend, gradients from a method."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray, PyTree
+
+from ._backend import AbstractBackend, AbstractProgram, structure_of
+from ._method import AbstractReplayMethod, Stimulus, Support, check_stimulus, check_supported
+from ._network import Network
+from ._save import Save
+from ._solution import Solution
+from ._spikes import Spikes
+
+
+class InTheLoop(AbstractReplayMethod):
+    """Forward on a backend, backward by the gradient that a method defines at the spikes the backend reports.
+
+    **Arguments:**
+
+    - `method`: any method that can replay observed spikes.
+    - `backend`: where the network runs. Under `jax.vmap` it is called once for the whole batch.
+    - `max_spikes`: room for each neuron's spikes.
+
+    The backend's health report is in `Solution.stats["health"]`. A network's parameters may not be batched: one call
+    of the backend is one network. (Cramer et al., PNAS 2022, call this "in-the-loop" training.)
+
+    ```python
+    chip = st.InTheLoop(st.get_method("ode")(), st.get_backend("bss2-emulator")())
+    ```
+    """
+
+    provides: ClassVar[frozenset[str]] = frozenset({"spikes"})
+
+    method: AbstractReplayMethod
+    backend: AbstractBackend
+    max_spikes: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self):
+        if not isinstance(self.method, AbstractReplayMethod):
+            raise ValueError(
+                f"InTheLoop got the method {type(self.method).__name__}, which has no gradient at observed spikes; "
+                "expected one with `replay`, such as ODE()."
+            )
+        if not isinstance(self.backend, AbstractBackend):
+            raise ValueError(f"InTheLoop got the backend {self.backend!r}; expected an AbstractBackend.")
+
+    def supports(self, network: Network) -> Support:
+        return self.method.supports(network)
+
+    def solve(
+        self,
+        network: Network,
+        stimulus: Stimulus,
+        *,
+        t1: float,
+        initial: dict[str, PyTree] | None = None,
+        key: PRNGKeyArray | None = None,
+        save: Save = Save(),
+        throw: bool = True,
+    ) -> Solution:
+        check_stimulus(network, stimulus)
+        check_supported(self, network)
+        if initial is not None:
+            raise ValueError("InTheLoop got initial states; a backend starts from its own. Leave `initial` out.")
+        if save.rates or save.states_at is not None:
+            raise ValueError("InTheLoop can save spikes only; a backend does not report rates or states.")
+        program = self.backend.prepare(structure_of(network), t1=t1, max_spikes=self.max_spikes)
+        observed, health = _observe(program, network, dict(stimulus), key, self.max_spikes)
+        solution = self.method.replay(network, stimulus, observed, t1=t1, throw=throw)
+        return eqx.tree_at(lambda s: s.stats, solution, {**solution.stats, "health": health})
+
+    def replay(self, network, stimulus, observed, *, t1, throw=True) -> Solution:
+        return self.method.replay(network, stimulus, observed, t1=t1, throw=throw)
+
+
+def _observe(
+    program: AbstractProgram, network: Network, stimulus: dict[str, Any], key: PRNGKeyArray | None, max_spikes: int
+) -> tuple[dict[str, Spikes], dict[str, jax.Array]]:
+    """What the backend reports, without a gradient."""
+    # The raw key data crosses to the host; a backend wraps it again as it likes.
+    key_data = None if key is None else jax.random.key_data(key)
+    parameters, rest = eqx.partition(network, eqx.is_array)
+    stimulus_arrays, stimulus_rest = eqx.partition(stimulus, eqx.is_array)
+    names = {name: neuron.size for name, neuron in network.neurons.items()}
+    dtype = jnp.result_type(*[x for x in jax.tree.leaves(stimulus_arrays) if eqx.is_inexact_array(x)])
+
+    def shapes(batch: int):
+        spikes = {
+            name: (
+                jax.ShapeDtypeStruct((batch, size * max_spikes), dtype),
+                jax.ShapeDtypeStruct((batch, size * max_spikes), jnp.int32),
+            )
+            for name, size in names.items()
+        }
+        return spikes, {name: jax.ShapeDtypeStruct((batch,), dtype) for name in program.health_fields}
+
+    def on_host(parameters, arrays, key_data):
+        # np.asarray first: jax.numpy on the inputs of a host callback can deadlock.
+        to_numpy = lambda tree: jax.tree.map(np.asarray, tree)  # noqa: E731
+        first_key = None if key_data is None else np.asarray(key_data)[0]
+        spikes, health = program.run(
+            eqx.combine(to_numpy(parameters), rest), eqx.combine(to_numpy(arrays), stimulus_rest), first_key
+        )
+        wanted = {
+            name: (np.asarray(train.time, dtype), np.asarray(train.index, np.int32)) for name, train in spikes.items()
+        }
+        return wanted, {name: np.asarray(value, dtype) for name, value in health.items()}
+
+    def run_batch(parameters, arrays, key_data, batch: int):
+        return jax.pure_callback(on_host, shapes(batch), parameters, arrays, key_data)
+
+    @jax.custom_batching.custom_vmap
+    def run(parameters, arrays, key_data):
+        one = jax.tree.map(lambda x: x[None], (arrays, key_data))
+        return jax.tree.map(lambda x: x[0], run_batch(parameters, *one, 1))
+
+    @run.def_vmap
+    def _run_whole_batch(axis_size, in_batched, parameters, arrays, key_data):
+        parameters_batched, *others_batched = in_batched
+        if any(jax.tree.leaves(parameters_batched)):
+            raise ValueError(
+                "InTheLoop got a batch of networks; a backend runs one network at a time. Batch the stimulus only: "
+                "jax.vmap(..., in_axes=(None, 0)), or a Python loop over networks."
+            )
+        arrays, key_data = jax.tree.map(
+            lambda x, batched: x if batched else jnp.broadcast_to(x, (axis_size, *x.shape)),
+            (arrays, key_data),
+            tuple(others_batched),
+        )
+        out = run_batch(parameters, arrays, key_data, axis_size)
+        return out, jax.tree.map(lambda _: True, out)
+
+    spikes, health = run(*jax.lax.stop_gradient((parameters, stimulus_arrays)), key_data)
+    trains = {name: Spikes(time, index, names[name]) for name, (time, index) in spikes.items()}
+    return trains, health

@@ -1,0 +1,1 @@
+"""Discovery of plugins: records, hooks, the loader and the look-up by name. Imports no JAX."""

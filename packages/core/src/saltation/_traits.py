@@ -1,0 +1,56 @@
+"""Traits: what a neuron can offer a method beyond its vector field, as records.
+
+A method asks a neuron for a record and gets it or `None`; it never looks at the neuron's class. So a wrapper decides by
+itself which of the inner neuron's traits still hold, and a third party's neuron can offer the same ones.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Float
+
+Number = float | int | Float[Array, "..."]
+
+
+class LIFDynamics(NamedTuple):
+    """A current-based leaky integrate-and-fire neuron, given by its constants.
+
+    `tau_mem dv/dt = -(v - v_leak) + i + current`, `tau_syn di/dt = -i`; where `v` rises through `v_threshold` it is
+    set to `v_reset`. Its state has the fields `v` and `i`, and a kick on the port "current" adds to `i`.
+    With `at_most_once`, a neuron spikes once a trial.
+    """
+
+    tau_mem: Number
+    tau_syn: Number
+    v_leak: Number
+    v_threshold: Number
+    v_reset: Number
+    at_most_once: bool = False
+
+
+class ClosedForm(NamedTuple):
+    """An exact solution between events.
+
+    - `flow(state, duration, current) -> state`: elementwise, exact for every duration >= 0; differentiable.
+    - `crossing(state, duration, current) -> time`: the first time in `(0, duration]` at which the guard rises through
+      zero, `inf` where it does not; its derivative is not used.
+    """
+
+    flow: Callable[[Any, Array, Array], Any]
+    crossing: Callable[[Any, Array, Array], Array]
+
+
+class RateDynamics(NamedTuple):
+    """The discrete-time dynamics whose firing rate an equilibrium method works with.
+
+    `u <- leak (u - v_threshold s) + input`, `s = 1[u >= v_threshold]`.
+    """
+
+    v_threshold: Number
+    leak: Number
+
+
+class NoiseDynamics(NamedTuple):
+    """Noise that drives a stochastic neuron: `diffusion(state) -> state-like` standard deviations per square-root time."""
+
+    diffusion: Callable[[Any], Any]

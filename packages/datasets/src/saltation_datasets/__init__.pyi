@@ -1,0 +1,14 @@
+from ._cache import cache_dir as cache_dir
+from ._digits import load_digits as load_digits
+from ._download import fetch_with_pooch as fetch_with_pooch
+from ._fashion_mnist import FASHION_MNIST as FASHION_MNIST
+from ._fashion_mnist import load_fashion_mnist as load_fashion_mnist
+from ._idx import parse_idx as parse_idx
+from ._idx import read_idx as read_idx
+from ._images import IdxFile as IdxFile
+from ._images import IdxImages as IdxImages
+from ._images import load_idx_images as load_idx_images
+from ._mnist import MNIST as MNIST
+from ._mnist import load_mnist as load_mnist
+from ._yinyang import generate_yinyang as generate_yinyang
+from ._yinyang import load_yinyang as load_yinyang

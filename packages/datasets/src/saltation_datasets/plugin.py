@@ -1,0 +1,34 @@
+"""What this package brings to Saltation: read by plugin discovery, so it imports nothing heavy."""
+
+from collections.abc import Iterable
+
+from saltation.plugins import DatasetSpec, hookimpl
+
+
+@hookimpl
+def saltation_datasets() -> Iterable[DatasetSpec]:
+    """The data sets of this package."""
+    yield DatasetSpec(
+        name="yinyang",
+        target="saltation_datasets:load_yinyang",
+        summary="Yin-Yang: points of a disc in 3 classes, 4 features; generated; 5000 / 1000 / 1000 samples",
+        source="Kriener, Göltz, Petrovici: The Yin-Yang dataset, NICE 2022",
+    )
+    yield DatasetSpec(
+        name="digits",
+        target="saltation_datasets:load_digits",
+        summary="handwritten digits of 8 x 8 pixels in 10 classes; packaged; 1197 / 300 / 300 images",
+        source="Alpaydin, Kaynak: Optical Recognition of Handwritten Digits, doi:10.24432/C50P49, CC BY 4.0",
+    )
+    yield DatasetSpec(
+        name="mnist",
+        target="saltation_datasets:load_mnist",
+        summary="handwritten digits of 28 x 28 pixels in 10 classes; IDX files; 55000 / 5000 / 10000 images",
+        source="LeCun et al.: Gradient-based learning applied to document recognition, Proc. IEEE 86, 1998",
+    )
+    yield DatasetSpec(
+        name="fashion_mnist",
+        target="saltation_datasets:load_fashion_mnist",
+        summary="pieces of clothing of 28 x 28 pixels in 10 classes; IDX files; 55000 / 5000 / 10000 images",
+        source="Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv:1708.07747",
+    )

@@ -1,0 +1,1 @@
+from ._ode import ODE as ODE

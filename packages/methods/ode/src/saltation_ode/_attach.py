@@ -1,0 +1,38 @@
+"""Attaching derivatives to values that a search has found."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jax import lax
+
+
+def attach(follow: Callable[[Any, Any], Any], inputs: Any, found: Any, values: Any) -> Any:
+    """`values`, with the derivative of `follow(inputs, found)` by `inputs`, in both modes.
+
+    `values` must be what `follow` would return. It is evaluated only where a derivative is asked for, and only by the
+    inputs whose derivative matters; solving without a gradient costs the search alone.
+    """
+    inputs, static = eqx.partition(inputs, eqx.is_inexact_array)
+    found, values = lax.stop_gradient((found, values))
+
+    @jax.custom_jvp
+    def keep(inputs, found, values):
+        del inputs, found
+        return values
+
+    def rule(primals, tangents):
+        inputs, found, values = primals
+        is_zero = lambda x: isinstance(x, jax.custom_derivatives.SymbolicZero)  # noqa: E731
+        varying = jax.tree.map(lambda d: not is_zero(d), tangents[0], is_leaf=is_zero)
+        moving, still = eqx.partition(inputs, varying)
+        directions = jax.tree.map(lambda d: None if is_zero(d) else d, tangents[0], is_leaf=is_zero)
+
+        def function(moving):
+            return follow(eqx.combine(moving, still, static), found)
+
+        return values, jax.jvp(function, (moving,), (directions,))[1]
+
+    keep.defjvp(rule, symbolic_zeros=True)
+    return keep(inputs, found, values)

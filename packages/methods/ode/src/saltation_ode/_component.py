@@ -1,0 +1,125 @@
+"""A component: populations that are solved together, with everything that reaches them from outside."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import saltation as st
+from jaxtyping import Array, Float
+
+from ._flow import AbstractFlow
+
+
+class Arrivals(eqx.Module):
+    """What reaches a population of `n` from outside its component, in order of time.
+
+    - `time`: `[N]`, or `[N, n]` where each neuron has its own order (dendritic and synaptic delays); `inf` for none.
+    - `kicks`: `[N, n]` for each port.
+    - `steps`: `[N, n]` changes of the external current, `None` if it is constant.
+    """
+
+    time: Float[Array, "N *n"]
+    kicks: dict[str, Float[Array, "N n"]]
+    steps: Float[Array, "N n"] | None
+
+    @property
+    def own_order(self) -> bool:
+        return self.time.ndim == 2
+
+
+class Link(eqx.Module):
+    """A connection inside a component: `kicks[pre, post]`, and its delay `[pre]` or `[pre, post]`."""
+
+    source: str = eqx.field(static=True)
+    target: str = eqx.field(static=True)
+    port: str = eqx.field(static=True)
+    kicks: Float[Array, "pre post"]
+    delay: Float[Array, "pre *post"]
+
+
+class Component(eqx.Module):
+    """Populations that share a clock.
+
+    - `state`, `drive`: each population's state and external current at time 0, arrays of `[n]`.
+    - `samples`: times `[S]` at which states are kept.
+    """
+
+    neurons: dict[str, st.AbstractNeuron]
+    flows: dict[str, AbstractFlow]
+    state: dict[str, Any]
+    drive: dict[str, Float[Array, " n"]]
+    arrivals: dict[str, Arrivals]
+    links: tuple[Link, ...]
+    samples: Float[Array, " S"]
+    t1: float = eqx.field(static=True)
+    max_spikes: int = eqx.field(static=True)
+
+    @property
+    def closed(self) -> bool:
+        """Whether every population has a closed form; then no step is ever rejected."""
+        return not any(flow.is_numerical for flow in self.flows.values())
+
+    @property
+    def dtype(self):
+        return self.samples.dtype
+
+    def size(self, name: str) -> int:
+        return self.drive[name].shape[0]
+
+    def event_bound(self) -> int:
+        """No solution has more events than this."""
+        bound = 1 + self.samples.shape[0]
+        for name, arrivals in self.arrivals.items():
+            bound += arrivals.time.size
+            bound += 2 * self.size(name) * self.max_spikes  # each spike may schedule one timer
+        for link in self.links:
+            bound += link.delay.size * self.max_spikes
+        return bound
+
+    def offsets(self) -> dict[str, int]:
+        """Where each population's neurons start in a flat numbering of all neurons."""
+        offsets, total = {}, 0
+        for name in self.neurons:
+            offsets[name] = total
+            total += self.size(name)
+        return offsets
+
+
+def split_lanes(component: Component) -> tuple[Component, Component]:
+    """A component without links as components of one neuron each, side by side.
+
+    **Returns:** the arrays that each neuron has of its own, with a leading axis over neurons (`[n]` becomes `[n, 1]`), and
+    everything else, to be combined by `eqx.combine` under `jax.vmap`.
+    """
+    (name,) = component.neurons
+    arrivals = component.arrivals[name]
+
+    def own(x):
+        return jnp.moveaxis(x, -1, 0)[..., None]
+
+    def own_if_vector(x):
+        return own(x) if eqx.is_array(x) and x.ndim > 0 else x
+
+    time = jnp.moveaxis(arrivals.time, 1, 0) if arrivals.own_order else arrivals.time
+    wide = eqx.tree_at(
+        lambda c: (c.neurons, c.state, c.drive, c.arrivals),
+        component,
+        (
+            jax.tree.map(own_if_vector, component.neurons),
+            jax.tree.map(own, component.state),
+            jax.tree.map(own, component.drive),
+            {name: Arrivals(time, jax.tree.map(own, arrivals.kicks), jax.tree.map(own, arrivals.steps))},
+        ),
+    )
+    mask = jax.tree.map(eqx.is_array, wide)
+    mask = eqx.tree_at(
+        lambda c: (c.neurons, c.samples, c.arrivals[name].time),
+        mask,
+        (
+            jax.tree.map(lambda x: eqx.is_array(x) and x.ndim > 0, wide.neurons),
+            False,
+            arrivals.own_order,
+        ),
+    )
+    return eqx.partition(wide, mask)

@@ -1,0 +1,210 @@
+"""Flow: one step of a population between events, by its closed form or by a Runge-Kutta formula.
+
+A step is a function of its duration, so that an event may end it anywhere, and `rate` is the derivative of the
+*computed* step by its duration: the slope that an event time's derivative needs.
+"""
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import saltation as st
+from jaxtyping import Array
+
+State = Any
+
+class Attempt(NamedTuple):
+    """A tried step of a population of `n`."""
+
+    end: State
+    error: Array  # [], over the tolerance: at most 1 is good enough, `inf` if the state stopped being finite
+    crossing: Array  # [n], when the guard rises through zero, since the start of the step; `inf` if it does not
+    located: Array  # [n], bool: that is at the end of the step, to rounding
+    approach: Array  # [n], how long a straight line from the end of the step takes to the guard; `inf` if it recedes
+
+
+class AbstractFlow(eqx.Module):
+    """How the population of one neuron model moves between events.
+
+    A numerical flow may have to try a step again; one that is not adaptive keeps the length it was given.
+    """
+
+    is_numerical: eqx.AbstractClassVar[bool]
+    adaptive: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def propagate(self, neuron: st.AbstractNeuron, t: Array, state: State, h: Array, drive: Array) -> State:
+        """The state after a step of duration `h`."""
+
+    @abc.abstractmethod
+    def rate(self, neuron: st.AbstractNeuron, t: Array, state: State, h: Array, drive: Array) -> State:
+        """The derivative of `propagate` by `h`."""
+
+    @abc.abstractmethod
+    def attempt(self, neuron: st.AbstractNeuron, t: Array, state: State, h: Array, drive: Array) -> Attempt:
+        """Try a step: where it ends, how accurate it is, and whether the guard rises through zero within it."""
+
+
+class ClosedFormFlow(AbstractFlow):
+    """The neuron's own exact solution: a step of any duration, and its crossing."""
+
+    is_numerical: ClassVar[bool] = False
+    adaptive: bool = eqx.field(static=True, default=False)
+
+    def propagate(self, neuron, t, state, h, drive):
+        return _closed_form(neuron).flow(state, h, drive)
+
+    def rate(self, neuron, t, state, h, drive):
+        return neuron.vector_field(t + h, self.propagate(neuron, t, state, h, drive), drive)
+
+    def attempt(self, neuron, t, state, h, drive):
+        crossing = _closed_form(neuron).crossing(state, h, drive)
+        never = jnp.full_like(crossing, jnp.inf)
+        return Attempt(state, jnp.zeros_like(h), crossing, jnp.isfinite(crossing), never)
+
+
+class RungeKuttaFlow(AbstractFlow):
+    """An explicit Runge-Kutta formula, given by the tableau of a diffrax solver.
+
+    A crossing is looked for on the cubic that matches the guard and its slope at both ends of the step, interior peaks
+    included. The caller then tries the step that ends there, so a located time satisfies the guard of the computed
+    flow itself and not of the cubic.
+    """
+
+    is_numerical: ClassVar[bool] = True
+    a: tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    b: tuple[float, ...] = eqx.field(static=True)
+    b_error: tuple[float, ...] | None = eqx.field(static=True)
+    c: tuple[float, ...] = eqx.field(static=True)
+    last_is_end: bool = eqx.field(static=True)
+    order: int = eqx.field(static=True)
+    adaptive: bool = eqx.field(static=True)
+    rtol: float = eqx.field(static=True)
+    atol: float = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, solver: Any, *, adaptive: bool, rtol: float, atol: float) -> "RungeKuttaFlow":
+        """From a diffrax solver, such as `diffrax.Tsit5()`.
+
+        **Raises:** `ValueError` for one that is not an explicit Runge-Kutta method, or that estimates no error where
+        adaptive steps are asked for.
+        """
+        if isinstance(solver, diffrax.Euler):
+            a, b, b_error, c, last_is_end, order = ((),), (1.0,), None, (0.0,), False, 1
+        elif isinstance(solver, diffrax.AbstractERK):
+            tableau = solver.tableau
+            a = ((), *(tuple(float(x) for x in row) for row in tableau.a_lower))
+            b, b_error = (tuple(float(x) for x in row) for row in (tableau.b_sol, tableau.b_error))
+            c = (float(tableau.c1), *(float(x) for x in np.asarray(tableau.c)))
+            last_is_end, order = bool(tableau.ssal), int(solver.order(None))  # pyright: ignore
+        else:
+            raise ValueError(
+                f"ODE got solver={solver!r}; expected an explicit Runge-Kutta solver of diffrax, such as diffrax.Tsit5(), "
+                "Dopri5(), Dopri8(), Bosh3(), Heun(), Midpoint(), Ralston() or Euler(). Implicit ones are not needed: "
+                "between two spikes these neurons are not stiff, and near a spike the step adapts."
+            )
+        if adaptive and b_error is None:
+            raise ValueError(
+                f"ODE got solver={solver!r} without a step; it has no error estimate to adapt the step by. Give a fixed "
+                "step=..., or use diffrax.Tsit5()."
+            )
+        return cls(a, b, b_error, c, last_is_end, order, adaptive, float(rtol), float(atol))
+
+    def propagate(self, neuron, t, state, h, drive):
+        return self._stages(neuron, t, state, h, drive)[0]
+
+    def rate(self, neuron, t, state, h, drive):
+        return jax.jvp(lambda h: self.propagate(neuron, t, state, h, drive), (h,), (jnp.ones_like(h),))[1]
+
+    def attempt(self, neuron, t, state, h, drive):
+        end, slopes = self._stages(neuron, t, state, h, drive)
+        end_slope = slopes[-1] if self.last_is_end else neuron.vector_field(t + h, end, drive)
+        guard, guard_slope = jax.jvp(neuron.guard, (state,), (slopes[0],))
+        end_guard, end_guard_slope = jax.jvp(neuron.guard, (end,), (end_slope,))
+        crossing = _cubic_crossing(guard, guard_slope, end_guard, end_guard_slope, h)
+        # To rounding: as close in time as the clock resolves.
+        resolution = 4 * jnp.finfo(h.dtype).eps * jnp.maximum(jnp.abs(t + h), h)
+        rising = (guard < 0) & (end_guard_slope > 0)
+        approach = -end_guard / jnp.where(rising, end_guard_slope, 1.0)
+        located = rising & (jnp.abs(approach) <= resolution)
+        located = located | (jnp.isfinite(crossing) & (h <= resolution))
+        approach = jnp.where(rising & (end_guard < 0), approach, jnp.inf)
+        return Attempt(end, self._error(state, end, slopes, h), crossing, located, approach)
+
+    def _stages(self, neuron, t, state, h, drive):
+        """The end of the step, and the slopes at its stages."""
+        slopes = []
+        for weights, node in zip(self.a, self.c, strict=True):
+            at = state if not slopes else _advance(state, slopes, weights, h)
+            slopes.append(neuron.vector_field(t + node * h, at, drive))
+        # Where the last stage is the end of the step, its state needs no second sum.
+        end = at if self.last_is_end else _advance(state, slopes, self.b, h)
+        return end, slopes
+
+    def _error(self, state, end, slopes, h):
+        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(end)]))
+        if self.b_error is None or not self.adaptive:
+            return jnp.where(finite, jnp.zeros_like(h), jnp.inf)
+        errors = jax.tree.map(
+            lambda y, z, *k: jnp.max(
+                jnp.abs(h * _weighted(self.b_error, k)) / (self.atol + self.rtol * jnp.maximum(jnp.abs(y), jnp.abs(z)))
+            ),
+            state,
+            end,
+            *slopes,
+        )
+        worst = jnp.max(jnp.stack(jax.tree.leaves(errors)))
+        return jnp.where(finite & jnp.isfinite(worst), worst, jnp.inf)
+
+
+def _closed_form(neuron: st.AbstractNeuron) -> st.ClosedForm:
+    closed = neuron.closed_form()
+    assert closed is not None
+    return closed
+
+
+def _advance(state: State, slopes: list[State], weights: tuple[float, ...], h: Array) -> State:
+    return jax.tree.map(lambda y, *k: y + h * _weighted(weights, k), state, *slopes)
+
+
+def _weighted(weights: tuple[float, ...], slopes: tuple[Array, ...]) -> Array:
+    return sum(weight * slope for weight, slope in zip(weights, slopes, strict=False) if weight != 0.0)  # pyright: ignore
+
+
+def _cubic_crossing(g0: Array, d0: Array, g1: Array, d1: Array, h: Array) -> Array:
+    """The first root of the cubic Hermite interpolant on `(0, h]` that is reached from below, `inf` if there is none.
+
+    An estimate is enough: the step that ends there is tried next.
+    """
+    # In s = u / h: g(s) = g0 + s (p + s (q + s r)).
+    p = h * d0
+    q = 3.0 * (g1 - g0) - h * (2.0 * d0 + d1)
+    r = 2.0 * (g0 - g1) + h * (d0 + d1)
+
+    def value(s):
+        return g0 + s * (p + s * (q + s * r))
+
+    # The interior maximum, where the derivative p + 2 q s + 3 r s^2 falls through zero.
+    discriminant = q * q - 3.0 * p * r
+    root = jnp.sqrt(jnp.maximum(discriminant, 0.0))
+    # -(q + root) / (3 r), in the form that stays accurate for small r; that root has a falling derivative.
+    denominator = root - q
+    top = jnp.where(denominator == 0, -1.0, p / jnp.where(denominator == 0, 1.0, denominator))
+    peaked = (discriminant > 0) & (top > 0) & (top < 1)
+    below = g0 < 0
+    over_peak = below & peaked & (value(jnp.where(peaked, top, 0.0)) >= 0)
+    hit = over_peak | (below & (g1 >= 0))
+    low = jnp.zeros_like(g0)
+    high = jnp.where(over_peak, top, 1.0)
+    s = 0.5 * (low + high)
+    for _ in range(5):
+        v = value(s)
+        low, high = jnp.where(v < 0, s, low), jnp.where(v < 0, high, s)
+        slope = p + s * (2.0 * q + 3.0 * s * r)
+        newton = s - v / jnp.where(slope > 0, slope, jnp.inf)
+        s = jnp.where((newton > low) & (newton < high) & (slope > 0), newton, 0.5 * (low + high))
+    return jnp.where(hit, h * s, jnp.inf)

@@ -1,0 +1,396 @@
+"""The search: finds every event of a component in order of time. It carries no gradient.
+
+One iteration does one thing: it tries a step up to the next event that is known, and takes it, cuts it at the first
+crossing, or rejects it. So locating a spike is step-size control, and there is no loop inside the loop. What may
+happen at one instant happens in this order: crossings of the guard, timers, arrivals from outside, arrivals from inside, then
+spikes of neurons that a kick has lifted over their threshold.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import saltation as st
+from jaxtyping import Array
+
+from ._chunks import padded_length, scan_in_chunks
+from ._component import Arrivals, Component, Link
+from ._record import Kind, Kinds, Record, iota
+
+_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+
+
+class Flags(NamedTuple):
+    """What went wrong, bools."""
+
+    max_spikes_reached: Array
+    max_steps_reached: Array
+    diverged: Array
+    guard_at_start: Array
+
+
+class Found(NamedTuple):
+    """What the search found."""
+
+    record: Record
+    times: dict[str, Array]  # [n, max_spikes], `inf` where there is no spike
+    iteration: dict[str, Array]  # [n, max_spikes], the entry of the record that holds the spike
+    count: dict[str, Array]  # [n]
+    final: dict[str, Any]
+    states: dict[str, Any] | None  # leaves [S, n], `None` if no samples were asked for
+    sampled: Array  # [S], the entry of the record that holds the sample
+    min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
+    flags: Flags
+    steps: Array  # [], how many iterations it took
+
+
+class _Carry(NamedTuple):
+    t: Array
+    state: dict[str, Any]
+    drive: dict[str, Array]
+    armed: dict[str, Array]
+    count: dict[str, Array]
+    times: dict[str, Array]
+    iteration: dict[str, Array]
+    min_slope: dict[str, Array]
+    arrived: dict[str, Array]
+    delivered: tuple[Array, ...]
+    sampled: Array
+    samples_taken: Array
+    h_free: Array  # what the step-size control would take
+    h_trial: Array  # where a crossing is expected, `inf` if none is
+    finished: Array
+    flags: Flags
+
+
+def search(component: Component, *, max_steps: int, first_step: float, chunk: int) -> Found:
+    """Find all events of one sample of `component` up to `t1`.
+
+    `max_steps` is the room for iterations that are not events; a closed form needs none.
+    """
+    room = component.event_bound() + (0 if component.closed else max_steps)
+    length = padded_length(room, chunk)
+    carry = _start(component, first_step)
+
+    sampling = component.samples.shape[0] > 0
+
+    def step(carry, iteration):
+        carry, record = _iterate(component, carry, iteration)
+        return carry, (record, carry.state if sampling else None)
+
+    carry, (record, states) = scan_in_chunks(
+        step, carry, iota(length), active=lambda carry, _: ~carry.finished, chunk=chunk
+    )
+    flags = carry.flags._replace(max_steps_reached=~carry.finished)
+    steps = jnp.sum(record.kind != Kind.IDLE, dtype=jnp.int32)
+    return Found(
+        record=record,
+        times=carry.times,
+        iteration=carry.iteration,
+        count=carry.count,
+        final=carry.state,
+        states=jax.tree.map(lambda x: x[carry.sampled], states) if sampling else None,
+        sampled=carry.sampled,
+        min_slope=carry.min_slope,
+        flags=flags,
+        steps=steps,
+    )
+
+
+def _start(component: Component, first_step: float) -> _Carry:
+    dtype = component.dtype
+    no, zero = jnp.zeros((), bool), jnp.zeros((), dtype)
+    room = {name: (component.size(name), component.max_spikes) for name in component.neurons}
+    armed = {name: neuron.guard(component.state[name]) < 0 for name, neuron in component.neurons.items()}
+    above = jnp.any(jnp.stack([jnp.any(~a) for a in armed.values()]))
+    return _Carry(
+        t=zero,
+        state=component.state,
+        drive=component.drive,
+        armed=armed,
+        count={name: jnp.zeros(n, jnp.int32) for name, (n, _) in room.items()},
+        times={name: jnp.full(shape, jnp.inf, dtype) for name, shape in room.items()},
+        iteration={name: jnp.zeros(shape, jnp.int32) for name, shape in room.items()},
+        min_slope={name: jnp.full(n, jnp.inf, dtype) for name, (n, _) in room.items()},
+        arrived={
+            name: jnp.zeros(arrivals.time.shape[1:], jnp.int32) for name, arrivals in component.arrivals.items()
+        },
+        delivered=tuple(jnp.zeros(link.delay.shape, jnp.int32) for link in component.links),
+        sampled=jnp.zeros(component.samples.shape, jnp.int32),
+        samples_taken=jnp.zeros((), jnp.int32),
+        h_free=jnp.full((), first_step, dtype),
+        h_trial=jnp.full((), jnp.inf, dtype),
+        finished=no,
+        flags=Flags(no, no, no, above),
+    )
+
+
+def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Carry, Record]:
+    names = list(component.neurons)
+    kinds = Kinds(len(names), len(component.links))
+    t = carry.t
+
+    # What is known to come next, and when.
+    arrivals = {name: _next_arrival(component.arrivals[name], carry.arrived[name]) for name in names}
+    links = [
+        _next_delivery(link, carry.times[link.source], pointer)
+        for link, pointer in zip(component.links, carry.delivered, strict=True)
+    ]
+    timers = {name: t + component.neurons[name].next_timer(carry.state[name]) for name in names}
+    sample = _at(component.samples, carry.samples_taken, jnp.inf)
+    end = jnp.asarray(component.t1, component.dtype)
+    # At one instant the order is the order of this list.
+    deliveries = [
+        *((kinds.timer(p), *_earliest(timers[name])) for p, name in enumerate(names)),
+        *((kinds.arrival(p), *arrivals[name][:2]) for p, name in enumerate(names)),
+        *((kinds.link(c), *link[:2]) for c, link in enumerate(links)),
+    ]
+    pending = _first(deliveries)[0] <= t
+    nothing = jnp.zeros((), jnp.int32)
+    stop, planned_kind, planned_which = _first(
+        [*deliveries, (int(Kind.SAMPLE), sample, nothing), (int(Kind.END), end, nothing)]
+    )
+    stop = jnp.maximum(stop, t)
+
+    # Neurons that a kick has lifted over their threshold, once everything of this instant has arrived.
+    guard = _join([component.neurons[name].guard(carry.state[name]) for name in names])
+    armed = _join([carry.armed[name] for name in names])
+    lifted = armed & (guard >= 0)
+    lift = jnp.any(lifted) & ~pending
+    remaining = jnp.where(lift, jnp.zeros_like(t), stop - t)
+
+    if component.closed:
+        h, spike, spiker, accepted, reached, control = _closed_step(component, carry, remaining, lift)
+        state = {
+            name: component.flows[name].propagate(neuron, t, carry.state[name], h, carry.drive[name])
+            for name, neuron in component.neurons.items()
+        }
+    else:
+        h, spike, spiker, accepted, reached, control, state = _numerical_step(component, carry, remaining, lift)
+    spiker = jnp.where(lift, jnp.argmax(lifted), spiker).astype(jnp.int32)
+    spike = spike & ~lift
+
+    # What this iteration does.
+    kind = jnp.where(reached, planned_kind, jnp.where(accepted, int(Kind.STEP), int(Kind.IDLE)))
+    kind = jnp.where(spike, int(Kind.SPIKE), jnp.where(lift, int(Kind.LIFT), kind))
+    kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
+    which = jnp.where(spike | lift, spiker, planned_which)
+    active = kind != Kind.IDLE
+    t_end = jnp.where(active, jnp.where(reached & ~spike & ~lift, stop, t + h), t)
+    state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
+    carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)
+    carry = carry._replace(flags=carry.flags._replace(diverged=carry.flags.diverged | control.diverged))
+
+    carry, slot_of_spike = _spike(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
+    carry, slot_of_event = _deliver(component, carry, kinds, kind, which, arrivals, links)
+    taking = kind == Kind.SAMPLE
+    sampled = jnp.where(
+        taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled
+    )
+    overflow = carry.flags.max_spikes_reached
+    carry = carry._replace(
+        sampled=sampled,
+        samples_taken=carry.samples_taken + taking.astype(jnp.int32),
+        finished=carry.finished | (kind == Kind.END) | overflow | carry.flags.diverged,
+    )
+    slot = jnp.where(spike | lift, slot_of_spike, slot_of_event)
+    return carry, Record(kind, which, slot, t, jnp.where(active, h, 0.0), t_end)
+
+
+class _Control(NamedTuple):
+    h_free: Array
+    h_trial: Array
+    diverged: Array
+
+
+def _closed_step(component: Component, carry: _Carry, remaining: Array, lift: Array):
+    """A step to the next event: the exact flow is never rejected."""
+    crossing = _join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
+    first = jnp.argmin(crossing)
+    spike = (crossing[first] <= remaining) & ~lift
+    h = jnp.where(spike, crossing[first], remaining)
+    control = _Control(carry.h_free, carry.h_trial, jnp.zeros((), bool))
+    yes = jnp.ones((), bool)
+    return h, spike, first, yes, yes, control
+
+
+def _numerical_step(component: Component, carry: _Carry, remaining: Array, lift: Array):
+    """A step of the length that the error control, the next event and an expected crossing allow."""
+    adaptive = any(flow.adaptive for flow in component.flows.values())
+    order = min(flow.order for flow in component.flows.values())  # pyright: ignore
+    h = jnp.minimum(remaining, jnp.minimum(carry.h_free, carry.h_trial))
+    attempts = _attempts(component, carry, h)
+    error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
+    crossing = _join([attempt.crossing for attempt in attempts])
+    located = _join([attempt.located for attempt in attempts])
+    approach = jnp.min(_join([attempt.approach for attempt in attempts]))
+
+    good = (error <= 1) | lift
+    spike = good & jnp.any(located) & ~lift
+    crossed = good & jnp.isfinite(jnp.min(crossing)) & ~spike & ~lift
+    accepted = good & ~crossed
+    locating = jnp.isfinite(carry.h_trial)
+
+    # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
+    short = jnp.where(locating & jnp.isfinite(approach), 2.0 * approach, jnp.inf)
+    h_trial = jnp.where(crossed, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
+    if adaptive:
+        factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** (-1.0 / order), _SHRINK, _GROW)
+        factor = jnp.where(jnp.isfinite(error), factor, _SHRINK)
+        suggested = h * factor
+        # A step that something else has cut short says nothing against the long one.
+        h_free = jnp.where(good, jnp.where(h < carry.h_free, jnp.maximum(carry.h_free, suggested), suggested), suggested)
+        h_free = jnp.where(lift | crossed, carry.h_free, h_free)
+        smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
+        diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
+    else:
+        h_free = carry.h_free
+        diverged = ~jnp.isfinite(error) & ~carry.finished
+    reached = accepted & (h >= remaining)
+    state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
+    control = _Control(h_free, h_trial.astype(h.dtype), diverged)
+    return h, spike, jnp.argmax(located), accepted, reached, control, state
+
+
+def _attempts(component: Component, carry: _Carry, h: Array):
+    return [
+        component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
+        for name, neuron in component.neurons.items()
+    ]
+
+
+def _spike(component: Component, carry: _Carry, spiking: Array, spiker: Array, iteration: Array, lift: Array):
+    """Note the spike of one neuron, and reset it."""
+    offsets = component.offsets()
+    state, armed = dict(carry.state), dict(carry.armed)
+    count, times, where = dict(carry.count), dict(carry.times), dict(carry.iteration)
+    min_slope = dict(carry.min_slope)
+    slot = jnp.zeros((), jnp.int32)
+    full = stuck = jnp.zeros((), bool)
+    for name, neuron in component.neurons.items():
+        n = component.size(name)
+        mine = spiking & (iota(n) + offsets[name] == spiker)
+        slot = slot + jnp.sum(jnp.where(mine, count[name], 0), dtype=jnp.int32)
+        full = full | jnp.any(mine & (count[name] >= component.max_spikes))
+        here = mine[:, None] & (iota(component.max_spikes)[None, :] == count[name][:, None])
+        times[name] = jnp.where(here, carry.t, times[name])
+        where[name] = jnp.where(here, iteration, where[name])
+        count[name] = count[name] + mine.astype(jnp.int32)
+        slopes = neuron.vector_field(carry.t, state[name], carry.drive[name])
+        slope = jax.jvp(neuron.guard, (state[name],), (slopes,))[1]
+        min_slope[name] = jnp.where(mine & ~lift, jnp.minimum(min_slope[name], slope), min_slope[name])
+        reset = neuron.reset(state[name])
+        state[name] = jax.tree.map(lambda new, old, mine=mine: jnp.where(mine, new, old), reset, state[name])
+    carry = carry._replace(
+        state=state,
+        count=count,
+        times=times,
+        iteration=where,
+        min_slope=min_slope,
+        flags=carry.flags._replace(max_spikes_reached=carry.flags.max_spikes_reached | full),
+    )
+    for name, neuron in component.neurons.items():
+        n = component.size(name)
+        mine = spiking & (iota(n) + offsets[name] == spiker)
+        below = neuron.guard(state[name]) < 0
+        stuck = stuck | jnp.any(mine & ~below)
+        armed[name] = jnp.where(mine, below, armed[name] | below)
+    stuck = carry.flags.guard_at_start | stuck
+    return carry._replace(armed=armed, flags=carry.flags._replace(guard_at_start=stuck)), slot
+
+
+def _deliver(component: Component, carry: _Carry, kinds: Kinds, kind: Array, which: Array, arrivals, links):
+    """Carry out a timer or an arrival."""
+    state, drive = dict(carry.state), dict(carry.drive)
+    arrived, delivered = dict(carry.arrived), list(carry.delivered)
+    slot = jnp.zeros((), jnp.int32)
+    for p, (name, neuron) in enumerate(component.neurons.items()):
+        lanes = iota(component.size(name))
+        fired = (kind == kinds.timer(p)) & (lanes == which)
+        state[name] = jax.tree.map(
+            lambda new, old, fired=fired: jnp.where(fired, new, old), neuron.on_timer(state[name]), state[name]
+        )
+
+        here = kind == kinds.arrival(p)
+        incoming, pointer = component.arrivals[name], arrived[name]
+        entry = arrivals[name][2]
+        slot = jnp.where(here, entry, slot)
+        mask = here & (lanes == which) if incoming.own_order else here
+        for port, kicks in incoming.kicks.items():
+            state[name] = neuron.receive(state[name], jnp.where(mask, _row(kicks, entry), 0.0), port)
+        if incoming.steps is not None:
+            drive[name] = drive[name] + jnp.where(mask, _row(incoming.steps, entry), 0.0)
+        arrived[name] = pointer + (mask if incoming.own_order else here).astype(jnp.int32)
+
+    for c, (link, pointer) in enumerate(zip(component.links, carry.delivered, strict=True)):
+        here = kind == kinds.link(c)
+        entry = links[c][2]
+        slot = jnp.where(here, entry, slot)
+        row = _link_row(link, which)
+        state[link.target] = component.neurons[link.target].receive(
+            state[link.target], jnp.where(here, row, 0.0), link.port
+        )
+        flat = iota(link.delay.size).reshape(link.delay.shape)
+        delivered[c] = pointer + (here & (flat == which)).astype(jnp.int32)
+    return carry._replace(state=state, drive=drive, arrived=arrived, delivered=tuple(delivered)), slot
+
+
+def _next_arrival(arrivals: Arrivals, pointer: Array) -> tuple[Array, Array, Array]:
+    """When, in which lane, and which entry."""
+    if not arrivals.own_order:
+        return _at(arrivals.time, pointer, jnp.inf), jnp.zeros((), jnp.int32), pointer
+    lanes = iota(arrivals.time.shape[1])
+    upcoming = arrivals.time.at[pointer, lanes].get(mode="fill", fill_value=jnp.inf)
+    when, lane = _earliest(upcoming)
+    return when, lane, pointer[lane]
+
+
+def _next_delivery(link: Link, times: Array, pointer: Array) -> tuple[Array, Array, Array]:
+    """When, through which synapse (flat number), and which spike of its source."""
+    sources = iota(times.shape[0])
+    if link.delay.ndim == 1:
+        upcoming = times.at[sources, pointer].get(mode="fill", fill_value=jnp.inf)
+    else:
+        upcoming = times.at[sources[:, None], pointer].get(mode="fill", fill_value=jnp.inf)
+    when, synapse = _earliest((upcoming + link.delay).reshape(-1))
+    return when, synapse, pointer.reshape(-1)[synapse]
+
+
+def _link_row(link: Link, which: Array) -> Array:
+    """What the synapse `which` delivers, to every neuron of the target."""
+    if link.delay.ndim == 1:
+        return _row(link.kicks, which)
+    post = link.kicks.shape[1]
+    return jnp.where(iota(post) == which % post, _row(link.kicks, which // post), 0.0)
+
+
+def _row(rows: Array, index: Array) -> Array:
+    return _at(rows, index, 0.0)
+
+
+def _at(array: Array, index: Array, beyond: float) -> Array:
+    """`array[index]`, or `beyond` past its end."""
+    if array.shape[0] == 0:
+        return jnp.full(array.shape[1:], beyond, array.dtype)
+    return array.at[index].get(mode="fill", fill_value=beyond)
+
+
+def _first(events: list[tuple[int, Array, Array]]) -> tuple[Array, Array, Array]:
+    """When, of what kind and where is the first of some events; of equals, the one that is listed first."""
+    kind, when, which = events[0]
+    kind = jnp.asarray(kind, jnp.int32)
+    for other_kind, other_when, other_which in events[1:]:
+        earlier = other_when < when
+        kind = jnp.where(earlier, other_kind, kind)
+        which = jnp.where(earlier, other_which, which)
+        when = jnp.where(earlier, other_when, when)
+    return when, kind, which
+
+
+def _join(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+
+def _earliest(times: Array) -> tuple[Array, Array]:
+    first = jnp.argmin(times).astype(jnp.int32)
+    return times[first], first

@@ -1,0 +1,16 @@
+from ._adex import AdEx as AdEx
+from ._adex import AdExState as AdExState
+from ._at_most_once import AtMostOnce as AtMostOnce
+from ._at_most_once import AtMostOnceState as AtMostOnceState
+from ._eif import EIF as EIF
+from ._eif import EIFState as EIFState
+from ._if import IF as IF
+from ._if import IFState as IFState
+from ._izhikevich import Izhikevich as Izhikevich
+from ._izhikevich import IzhikevichState as IzhikevichState
+from ._lif import LIF as LIF
+from ._lif import LIFState as LIFState
+from ._qif import QIF as QIF
+from ._qif import QIFState as QIFState
+from ._refractory import Refractory as Refractory
+from ._refractory import RefractoryState as RefractoryState

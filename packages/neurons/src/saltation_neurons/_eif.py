@@ -1,0 +1,96 @@
+"""The exponential integrate-and-fire neuron."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+import saltation as st
+
+from ._parameters import Parameter, as_parameter
+from ._ports import check_port
+
+
+class EIFState(NamedTuple):
+    """`v`: membrane potential in mV; `i`: synaptic current in pA."""
+
+    v: Array
+    i: Array
+
+
+class EIF(st.AbstractODENeuron):
+    """The exponential integrate-and-fire neuron: a leak, and an upstroke like that of sodium channels.
+
+    `c_mem dv/dt = -g_leak (v - v_leak) + g_leak slope exp((v - v_rheobase) / slope) + i + current`, `tau_syn
+    di/dt = -i`; a spike where `v` rises through `v_threshold`, then `v = v_reset`. A spike that arrives at
+    the port "current" adds its weight, in pA, to `i`.
+
+    **Arguments:**
+
+    - `shape`: how many neurons, or a tuple; left out for a prototype.
+    - `c_mem`, `g_leak`: capacitance and leak conductance (100 pF and 10 nS: the densities of the source, 1
+      uF/cm2 and 0.1 mS/cm2, on an area of 10000 um2).
+    - `tau_syn`: synaptic time constant (5 ms).
+    - `v_leak`, `v_rheobase`: leak potential, and where the upstroke begins, the source's `V_T` (-65 and -59.9
+      mV).
+    - `slope`: how gradually it begins, the source's `Delta_T` (3.48 mV).
+    - `v_threshold`, `v_reset`: where the upstroke is cut off and where it restarts (-30 and -68 mV). Beyond
+      the cut-off, `v` would take another `c_mem / g_leak exp(-(v_threshold - v_rheobase) / slope)` to
+      diverge: 2 us.
+
+    Each is a Python number (fixed), or an array `[]` or of the population's shape (trainable). `v` starts at
+    `v_leak`. The exponential is not clipped: an absurd `v` gives an infinite derivative, which a solver must
+    not step over.
+
+    **Raises:** `ValueError` for a capacitance, conductance, time constant or slope that is not positive, or a
+    reset, leak potential or rheobase that is not below the threshold.
+
+    Fourcaud-Trocmé et al., Journal of Neuroscience 23 (2003), equation and values of the fit to the
+    Wang-Buzsáki model. Its refractory period of 1.7 ms is `Refractory(EIF(30), 1.7)`.
+
+    ```python
+    hidden = EIF(30, slope=2.0)
+    ```
+    """
+
+    shape: tuple[int, ...] = eqx.field(converter=st.population_shape, static=True, default=())
+    c_mem: Parameter = eqx.field(converter=as_parameter, default=100.0, kw_only=True)
+    g_leak: Parameter = eqx.field(converter=as_parameter, default=10.0, kw_only=True)
+    tau_syn: Parameter = eqx.field(converter=as_parameter, default=5.0, kw_only=True)
+    v_leak: Parameter = eqx.field(converter=as_parameter, default=-65.0, kw_only=True)
+    v_rheobase: Parameter = eqx.field(converter=as_parameter, default=-59.9, kw_only=True)
+    slope: Parameter = eqx.field(converter=as_parameter, default=3.48, kw_only=True)
+    v_threshold: Parameter = eqx.field(converter=as_parameter, default=-30.0, kw_only=True)
+    v_reset: Parameter = eqx.field(converter=as_parameter, default=-68.0, kw_only=True)
+
+    def __check_init__(self):
+        st.check_positive("EIF", c_mem=self.c_mem, g_leak=self.g_leak, tau_syn=self.tau_syn, slope=self.slope)
+        st.check_finite("EIF", v_leak=self.v_leak, v_rheobase=self.v_rheobase)
+        st.check_finite("EIF", v_threshold=self.v_threshold, v_reset=self.v_reset)
+        st.check_below("EIF", "v_reset", self.v_reset, "v_threshold", self.v_threshold)
+        st.check_below("EIF", "v_leak", self.v_leak, "v_threshold", self.v_threshold)
+        st.check_below("EIF", "v_rheobase", self.v_rheobase, "v_threshold", self.v_threshold)
+
+    def init(self, *, key: PRNGKeyArray | None = None) -> EIFState:
+        return EIFState(jnp.zeros(self.shape) + self.v_leak, jnp.zeros(self.shape))
+
+    def vector_field(self, t: Array, state: EIFState, current: Array) -> EIFState:
+        leak = -self.g_leak * (state.v - self.v_leak)
+        upstroke = self.g_leak * self.slope * jnp.exp((state.v - self.v_rheobase) / self.slope)
+        dv = (leak + upstroke + state.i + current) / self.c_mem
+        di = -state.i / self.tau_syn
+        return EIFState(dv, di)
+
+    def guard(self, state: EIFState) -> Array:
+        return state.v - self.v_threshold
+
+    def reset(self, state: EIFState, *, key: PRNGKeyArray | None = None) -> EIFState:
+        return EIFState(jnp.zeros_like(state.v) + self.v_reset, state.i)
+
+    def receive(self, state: EIFState, kick: Array, port: str) -> EIFState:
+        check_port("EIF", port, ("current",))
+        return EIFState(state.v, state.i + kick)
+
+    def observe(self, state: EIFState) -> Array:
+        return state.v

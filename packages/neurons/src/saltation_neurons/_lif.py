@@ -1,0 +1,107 @@
+"""The current-based leaky integrate-and-fire neuron."""
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import saltation as st
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._ports import check_port
+
+
+class LIFState(NamedTuple):
+    """`v`: membrane potential; `i`: synaptic current."""
+
+    v: Array
+    i: Array
+
+
+class LIF(st.AbstractNeuron):
+    """The current-based leaky integrate-and-fire neuron.
+
+    `tau_mem dv/dt = -(v - v_leak) + i + current`, `tau_syn di/dt = -i`; a spike where `v` rises through `v_threshold`,
+    then `v = v_reset`. A spike that arrives at the port "current" adds its weight to `i`.
+
+    **Arguments:**
+
+    - `shape`: how many neurons, or a tuple; left out for a prototype.
+    - `tau_mem`, `tau_syn`: membrane and synaptic time constants, in the network's unit of time (20 and 5 ms).
+    - `v_threshold`, `v_reset`, `v_leak`: potentials, in one unit of your choice.
+
+    Each is a Python number (fixed; lets a method choose a formula), or an array `[]` or of the population's shape.
+
+    **Raises:** `ValueError` for time constants that are not positive or a reset that is not below the threshold.
+
+    Between events it has a closed form for every ratio of the time constants. Gerstner et al., Neuronal Dynamics
+    (2014), chapter 1.3; the defaults are those of Cramer et al., PNAS 2022, in units of the threshold.
+
+    ```python
+    hidden = LIF(30, tau_mem=20.0, tau_syn=10.0)
+    ```
+    """
+
+    shape: tuple[int, ...] = eqx.field(converter=st.population_shape, static=True, default=())
+    tau_mem: float | int | Float[Array, "..."] = eqx.field(default=20.0, kw_only=True)
+    tau_syn: float | int | Float[Array, "..."] = eqx.field(default=5.0, kw_only=True)
+    v_threshold: float | int | Float[Array, "..."] = eqx.field(default=1.0, kw_only=True)
+    v_reset: float | int | Float[Array, "..."] = eqx.field(default=0.0, kw_only=True)
+    v_leak: float | int | Float[Array, "..."] = eqx.field(default=0.0, kw_only=True)
+
+    def __check_init__(self):
+        st.check_positive("LIF", tau_mem=self.tau_mem, tau_syn=self.tau_syn)
+        st.check_finite("LIF", v_threshold=self.v_threshold, v_reset=self.v_reset, v_leak=self.v_leak)
+        st.check_below("LIF", "v_reset", self.v_reset, "v_threshold", self.v_threshold)
+
+    def with_shape(self, shape: int | tuple[int, ...]) -> "LIF":
+        return dataclasses.replace(self, shape=shape)
+
+    def init(self, *, key: PRNGKeyArray | None = None) -> LIFState:
+        return LIFState(jnp.zeros(self.shape) + self.v_leak, jnp.zeros(self.shape))
+
+    def vector_field(self, t: Array, state: LIFState, current: Array) -> LIFState:
+        dv = (self.v_leak - state.v + state.i + current) / self.tau_mem
+        di = -state.i / self.tau_syn
+        return LIFState(dv, di)
+
+    def guard(self, state: LIFState) -> Array:
+        return state.v - self.v_threshold
+
+    def reset(self, state: LIFState, *, key: PRNGKeyArray | None = None) -> LIFState:
+        return LIFState(jnp.zeros_like(state.v) + self.v_reset, state.i)
+
+    def receive(self, state: LIFState, kick: Array, port: str) -> LIFState:
+        check_port("LIF", port, ("current",))
+        return LIFState(state.v, state.i + kick)
+
+    def next_timer(self, state: LIFState) -> Array:
+        return jnp.full_like(state.v, jnp.inf)
+
+    def on_timer(self, state: LIFState) -> LIFState:
+        return state
+
+    def observe(self, state: LIFState) -> Array:
+        return state.v
+
+    def lif(self) -> st.LIFDynamics:
+        return st.LIFDynamics(self.tau_mem, self.tau_syn, self.v_leak, self.v_threshold, self.v_reset)
+
+    def closed_form(self) -> st.ClosedForm:
+        def flow(state: LIFState, duration: Array, current: Array) -> LIFState:
+            v, i = st.lif_flow(state.v - self.v_leak, state.i, duration, current, self.tau_mem, self.tau_syn)
+            return LIFState(v + self.v_leak, i)
+
+        def crossing(state: LIFState, duration: Array, current: Array) -> Array:
+            threshold = self.v_threshold - self.v_leak
+            return st.lif_crossing(
+                state.v - self.v_leak, state.i, duration, current, threshold, self.tau_mem, self.tau_syn
+            )
+
+        return st.ClosedForm(flow, crossing)
+
+    def rate(self) -> None:
+        return None
+
+    def noise(self) -> None:
+        return None

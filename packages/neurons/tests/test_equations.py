@@ -1,0 +1,137 @@
+"""Each model's equation, written down once more in NumPy."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from saltation_neurons import (
+    EIF,
+    IF,
+    LIF,
+    QIF,
+    AdEx,
+    AdExState,
+    EIFState,
+    IFState,
+    Izhikevich,
+    IzhikevichState,
+    LIFState,
+    QIFState,
+)
+
+T = jnp.zeros(())
+CURRENT = 0.7
+
+
+def _field(neuron, state):
+    arrays = type(state)(*(jnp.asarray(leaf) for leaf in state))
+    return neuron.vector_field(T, arrays, jnp.asarray(CURRENT))
+
+
+def _close(got, *expected):
+    for leaf, value in zip(got, expected, strict=True):
+        np.testing.assert_allclose(leaf, value, rtol=1e-14)
+
+
+def test_lif():
+    v, i = np.array([0.2, -0.4]), np.array([1.5, 0.1])
+    neuron = LIF(2, tau_mem=10.0, tau_syn=3.0, v_leak=0.1)
+    _close(_field(neuron, LIFState(v, i)), (0.1 - v + i + CURRENT) / 10.0, -i / 3.0)
+
+
+def test_qif():
+    v, i = np.array([0.2, 3.0]), np.array([1.5, 0.1])
+    _close(_field(QIF(2), QIFState(v, i)), (v**2 - v + i + CURRENT) / 20.0, -i / 5.0)
+    shifted = QIF(2, v_rest=-1.0, v_crit=2.0)
+    _close(_field(shifted, QIFState(v, i)), ((v + 1.0) * (v - 2.0) + i + CURRENT) / 20.0, -i / 5.0)
+
+
+def test_eif():
+    v, i = np.array([-66.0, -50.0]), np.array([150.0, 10.0])
+    dv = (-10.0 * (v + 65.0) + 10.0 * 3.48 * np.exp((v + 59.9) / 3.48) + i + CURRENT) / 100.0
+    _close(_field(EIF(2), EIFState(v, i)), dv, -i / 5.0)
+
+
+def test_adex():
+    v, w, i = np.array([-66.0, -48.0]), np.array([5.0, 80.0]), np.array([150.0, 10.0])
+    dv = (-30.0 * (v + 70.6) + 30.0 * 2.0 * np.exp((v + 50.4) / 2.0) - w + i + CURRENT) / 281.0
+    dw = (4.0 * (v + 70.6) - w) / 144.0
+    _close(_field(AdEx(2), AdExState(v, w, i)), dv, dw, -i / 5.0)
+
+
+def test_izhikevich():
+    v, u, i = np.array([-66.0, 10.0]), np.array([-13.0, 3.0]), np.array([15.0, 1.0])
+    dv = 0.04 * v**2 + 5 * v + 140 - u + i + CURRENT
+    _close(_field(Izhikevich(2), IzhikevichState(v, u, i)), dv, 0.02 * (0.2 * v - u), -i / 5.0)
+
+
+def test_if():
+    v, i = np.array([0.2, -0.4]), np.array([1.5, 0.1])
+    _close(_field(IF(2, c_mem=4.0, tau_syn=3.0), IFState(v, i)), (i + CURRENT) / 4.0, -i / 3.0)
+    delta = IF(2, c_mem=4.0, tau_syn=None)
+    _close(_field(delta, IFState(v, np.zeros(2))), np.full(2, CURRENT / 4.0), np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("neuron", "start"),
+    [
+        (LIF(2, v_leak=0.1), (0.1, 0.0)),
+        (QIF(2, v_rest=-0.5), (-0.5, 0.0)),
+        (EIF(2), (-65.0, 0.0)),
+        (AdEx(2), (-70.6, 0.0, 0.0)),
+        (Izhikevich(2), (-65.0, -13.0, 0.0)),
+        (IF(2, v_reset=-0.2), (-0.2, 0.0)),
+    ],
+)
+def test_starts_at_rest(neuron, start):
+    state = neuron.init()
+    _close(state, *(np.full(2, value) for value in start))
+    assert (neuron.guard(state) < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("neuron", "before", "after"),
+    [
+        (LIF(1), (1.0, 0.4), (0.0, 0.4)),
+        (QIF(1), (10.0, 0.4), (-1.0, 0.4)),
+        (EIF(1), (-30.0, 40.0), (-68.0, 40.0)),
+        (AdEx(1), (-30.0, 20.0, 40.0), (-70.6, 100.5, 40.0)),
+        (Izhikevich(1), (30.0, -5.0, 4.0), (-65.0, 3.0, 4.0)),
+        (IF(1, v_reset=-0.5), (1.3, 0.4), (-0.5, 0.4)),
+        (IF(1, v_reset=-0.5, reset_mode="subtract"), (1.3, 0.4), (-0.2, 0.4)),
+    ],
+)
+def test_guard_and_reset(neuron, before, after):
+    state = type(neuron.init())(*(jnp.array([value]) for value in before))
+    assert neuron.guard(state) >= 0
+    assert neuron.guard(state._replace(v=state.v - 0.5)) < 0
+    _close(neuron.reset(state), *(np.array([value]) for value in after))
+    np.testing.assert_array_equal(neuron.observe(state), state.v)
+
+
+def test_delta_synapses_kick_the_potential():
+    neuron = IF(2, c_mem=4.0, tau_syn=None)
+    _close(neuron.receive(neuron.init(), jnp.array([2.0, -1.0]), "current"), [0.5, -0.25], [0.0, 0.0])
+
+
+def test_beyond_the_threshold_the_field_is_not_clamped():
+    # A solver sees a step that diverges, because nothing hides it.
+    assert _field(EIF(1), EIFState(np.array([1e4]), np.array([0.0]))).v == jnp.inf
+    assert _field(AdEx(1), AdExState(np.array([1e4]), np.array([0.0]), np.array([0.0]))).v == jnp.inf
+
+
+def test_rate_is_that_of_a_subtractive_counter():
+    neuron = IF(tau_syn=None, reset_mode="subtract", c_mem=2.0, v_threshold=1.0, v_reset=-0.5)
+    assert neuron.rate() == (3.0, 1.0)
+    assert IF(tau_syn=None).rate() is None
+    assert IF(reset_mode="subtract").rate() is None
+
+    # u <- u - threshold s + input is the neuron itself, for one arrival a step.
+    state, u = neuron.with_shape(1).init(), 0.0
+    for kick in np.random.RandomState(0).uniform(-0.5, 2.5, 50):
+        state = neuron.receive(state, jnp.array([kick]), "current")
+        u += kick
+        spike = u >= neuron.rate().v_threshold
+        assert bool(neuron.guard(state) >= 0) == spike
+        if spike:
+            state, u = neuron.reset(state), u - neuron.rate().v_threshold

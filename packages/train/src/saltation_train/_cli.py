@@ -1,0 +1,142 @@
+"""The command `saltation`: words on the command line into calls of the library, errors into one message each.
+
+Nothing heavy is imported before a command needs it, so that `saltation plugins` and `--help` answer at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from saltation._errors import SaltationError
+
+from ._listing import dump, plugins_json, plugins_text, recipes_json, recipes_text
+from ._train_command import train_command
+
+_EXAMPLES = """examples:
+  saltation recipes                                  what can be trained
+  saltation train ode/yinyang                        train it, into runs/ode-yinyang-seed0
+  saltation train ode/yinyang --help                 the options of one recipe
+  saltation train ode/yinyang --seed 1 --hidden 50   with another seed and another width
+  saltation train ode/yinyang --resume               go on after Ctrl-C
+  saltation evaluate runs/ode-yinyang-seed0          its test accuracy
+  saltation report runs/ode-yinyang-seed0            its pictures, drawn again
+
+SALTATION_DEBUG=1 shows where an error comes from."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    **Returns:** the exit status: 0, 2 for an error that the message explains, 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt as interrupt:
+        print(f"saltation: {interrupt or 'interrupted'}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; nothing may be written any more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (SaltationError, ValueError) as error:
+        if os.environ.get("SALTATION_DEBUG", "") not in ("", "0"):
+            raise
+        print(f"saltation: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: list[str]) -> int:
+    # The options of `train` depend on its recipe, so it reads its own arguments.
+    if arguments[:1] == ["train"]:
+        return train_command(arguments[1:])
+    given = _parser().parse_args(arguments)
+    return given.run(given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="saltation",
+        description="Event-based spiking neural networks, trained with exact gradients.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    plugins = commands.add_parser("plugins", help="what is installed, from which package, what is broken and why")
+    plugins.add_argument("--json", action="store_true", help="as JSON")
+    plugins.set_defaults(run=lambda given: _print(dump(plugins_json()) if given.json else plugins_text()))
+    recipes = commands.add_parser("recipes", help="the experiments that installed plugins bring")
+    recipes.add_argument("--json", action="store_true", help="as JSON")
+    recipes.set_defaults(run=lambda given: _print(dump(recipes_json()) if given.json else recipes_text()))
+    # Listed here for --help alone.
+    commands.add_parser("train", help="train a recipe: saltation train RECIPE [options]", add_help=False)
+    evaluate = commands.add_parser("evaluate", help="score a finished or interrupted run")
+    _add_run(evaluate)
+    evaluate.add_argument(
+        "--split", choices=("test", "validation", "train"), default="test", help="default: test"
+    )
+    evaluate.add_argument("--json", action="store_true", help="as JSON")
+    evaluate.set_defaults(run=_evaluate)
+    report = commands.add_parser("report", help="draw the report of a finished or interrupted run again")
+    _add_run(report)
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the folder of the run, such as runs/ode-yinyang-seed0")
+    parser.add_argument(
+        "--checkpoint", choices=("best", "last"), default=None, help="default: best, if there is one"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data are, if not where they were")
+    parser.add_argument("--download", action="store_true", help="fetch missing data")
+
+
+def _print(text: str) -> int:
+    print(text)
+    sys.stdout.flush()
+    return 0
+
+
+def _evaluate(given: argparse.Namespace) -> int:
+    _use_precision_of(given.dir)
+    from ._evaluate import evaluate
+
+    found = evaluate(given.dir, split=given.split, **_run_arguments(given))
+    if given.json:
+        return _print(dump(found))
+    accuracy = "" if found["accuracy"] is None else f"accuracy {found['accuracy']:.2%}, "
+    loss = "unknown" if found["loss"] is None else f"{found['loss']:.4g}"
+    failed = "".join(f", {count} {name}" for name, count in found["failed"].items())
+    return _print(
+        f"{found['split']}: {accuracy}loss {loss} on {found['samples']} samples{failed} "
+        f"({found['checkpoint']} checkpoint, epoch {found['epoch']})"
+    )
+
+
+def _report(given: argparse.Namespace) -> int:
+    _use_precision_of(given.dir)
+    from ._report import report
+
+    path, problems = report(given.dir, **_run_arguments(given))
+    for problem in problems:
+        print(f"saltation: report: {problem}", file=sys.stderr)
+    return _print(str(path))
+
+
+def _run_arguments(given: argparse.Namespace) -> dict[str, Any]:
+    return {"checkpoint": given.checkpoint, "data_dir": given.data_dir, "download": given.download}
+
+
+def _use_precision_of(folder: str) -> None:
+    """Sets JAX to the run's precision: the command line is an edge, so it may."""
+    from pathlib import Path
+
+    from ._config import read_config
+    from ._folder import Folder
+    from ._train_command import use_precision
+
+    use_precision(read_config(Folder(Path(folder)).config)["experiment"]["dtype"])

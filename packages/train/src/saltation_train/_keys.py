@@ -1,0 +1,11 @@
+"""Random keys: each purpose has its own stream, a pure function of the seed, so a resumed run draws the same."""
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+MODEL, ORDER, SAMPLES, SCORING = range(4)
+
+
+def stream(seed: int, purpose: int) -> PRNGKeyArray:
+    """The key of one purpose."""
+    return jax.random.fold_in(jax.random.key(seed), purpose)

@@ -1,0 +1,103 @@
+"""Command-line options of a recipe, from the signature of its function."""
+
+import argparse
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+# What `saltation train` itself understands; a recipe's argument of such a name is set through it.
+GENERAL = ("seed", "out", "resume", "method", "backend", "epochs", "data_dir", "download", "quiet", "report")
+
+
+def add_recipe_options(parser: argparse.ArgumentParser, function: Callable[..., Any]) -> list[str]:
+    """Adds an option for each argument of a recipe, and returns the arguments' names.
+
+    An argument `learning_rate: float = 0.01` becomes `--learning-rate 0.01`, a bool `--flag` and `--no-flag`, a tuple
+    `--sizes 784 350`; an argument of another kind, such as a function, has no option.
+    """
+    group = parser.add_argument_group("options of this recipe")
+    hints = _hints(function)
+    names = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in GENERAL or parameter.kind not in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            continue
+        kind = _kind(hints.get(name), parameter.default)
+        if kind is None:
+            continue
+        required = parameter.default is parameter.empty
+        shown = "" if required else f"default: {_shown(parameter.default)}"
+        flag = "--" + name.replace("_", "-")
+        group.add_argument(flag, dest=name, required=required, default=argparse.SUPPRESS, help=shown, **kind)
+        names.append(name)
+    return names
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        # Annotations that cannot be resolved here, such as names imported for type checkers only.
+        return {}
+
+
+def _kind(hint: Any, default: Any) -> dict[str, Any] | None:
+    """The keyword arguments for `add_argument`, `None` for what the command line cannot express."""
+    hint, optional = _without_none(hint)
+    if hint is None and default is not inspect.Parameter.empty and default is not None:
+        hint = type(default)
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        choices = typing.get_args(hint)
+        return {"choices": choices, "type": type(choices[0]), "metavar": "{" + ",".join(map(str, choices)) + "}"}
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if hint is tuple or origin in (tuple, list) or hint is list:
+        element = next(iter(typing.get_args(hint)), None) or (type(default[0]) if default else str)
+        return {"nargs": "+", "type": _reader(element, False), "action": _Tuple, "metavar": _metavar(element)}
+    if hint in (int, float, str):
+        return {"type": _reader(hint, optional), "metavar": _metavar(hint)}
+    return None
+
+
+class _Tuple(argparse.Action):
+    """Several values as a tuple, which is what recipes take."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, tuple(values or ()))
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        rest = [part for part in typing.get_args(hint) if part is not type(None)]
+        # Of `int | float` the wider one reads both.
+        widest = float if set(rest) == {int, float} else rest[0]
+        return widest, len(rest) < len(typing.get_args(hint))
+    return hint, False
+
+
+def _reader(kind: type, optional: bool) -> Callable[[str], Any]:
+    words = {int: "a whole number", float: "a number", str: "text"}.get(kind, kind.__name__)
+
+    def read(text: str) -> Any:
+        if optional and text.lower() == "none":
+            return None
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"got {text!r}; expected {words}{' or none' if optional else ''}"
+            ) from None
+
+    return read
+
+
+def _metavar(kind: type) -> str:
+    return {int: "N", float: "X"}.get(kind, "TEXT")
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return " ".join(map(str, default)) if isinstance(default, tuple | list) else str(default)

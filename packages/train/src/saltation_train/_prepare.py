@@ -1,0 +1,115 @@
+"""A task: an experiment with its data and its initial model in place, every check passed."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import saltation as st
+from jaxtyping import PyTree
+
+from ._keys import MODEL, stream
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a run trains.
+
+    - `experiment`: with its arrays in the experiment's dtype.
+    - `dataset`: inputs in the experiment's dtype.
+    - `parameters`: the initial values of what is trained.
+    - `frozen`: the model's other arrays; `static` is the rest of it.
+    """
+
+    experiment: st.Experiment
+    dataset: st.Dataset
+    seed: int
+    parameters: PyTree
+    frozen: PyTree
+    static: PyTree
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in an epoch."""
+        return len(self.dataset.train) // self.experiment.batch_size
+
+    @property
+    def dtype(self) -> Any:
+        return jnp.dtype(self.experiment.dtype)
+
+    def model(self, parameters: PyTree) -> st.Model:
+        """The model with these parameters."""
+        return eqx.combine(parameters, self.frozen, self.static)
+
+
+def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, download: bool = False) -> Task:
+    """Loads the data, draws the model, and checks that all parts fit each other.
+
+    **Raises:** `ValueError` or a `SaltationError` that says which part does not fit and what would.
+    """
+    dtype = _checked_dtype(experiment.dtype)
+    # What a recipe gives as arrays, such as `Save(states_at=...)`, has JAX's default dtype.
+    experiment = dataclasses.replace(
+        experiment, method=_cast(experiment.method, dtype), save=_cast(experiment.save, dtype)
+    )
+    if experiment.epochs < 1 or experiment.batch_size < 1:
+        raise ValueError(
+            f"got epochs={experiment.epochs} and batch_size={experiment.batch_size}; expected at least 1 of each."
+        )
+    load = st.get_dataset(experiment.dataset)
+    dataset = _cast_dataset(
+        load(data_dir=data_dir, download=download, **experiment.dataset_options), np.dtype(experiment.dtype)
+    )
+    if len(dataset.train) < experiment.batch_size:
+        raise ValueError(
+            f"got batch_size={experiment.batch_size} with {len(dataset.train)} training samples of "
+            f"{experiment.dataset!r}; expected at most as many. Fix: lower the batch size."
+        )
+    model = _cast(experiment.model(stream(seed, MODEL)), dtype)
+    st.check_supported(experiment.method, model.network)
+    st.check_needs(experiment.method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}")
+    st.check_needs(
+        experiment.method, model.readout.needs, f"the read-out {type(model.readout).__name__}"
+    )
+    parameters, rest = eqx.partition(model, st.trainable(model, *experiment.trainable))
+    frozen, static = eqx.partition(rest, eqx.is_array)
+    return Task(experiment, dataset, seed, parameters, frozen, static)
+
+
+def count_parameters(parameters: PyTree) -> int:
+    """How many numbers are trained."""
+    return sum(leaf.size for leaf in jax.tree.leaves(parameters))
+
+
+def _checked_dtype(name: str) -> Any:
+    if name not in ("float32", "float64"):
+        raise ValueError(f"got dtype={name!r}; expected 'float32' or 'float64'.")
+    if name == "float64" and not jax.config.jax_enable_x64:
+        raise ValueError(
+            "got an experiment in float64 while JAX is set to 32 bit. "
+            'Fix: call jax.config.update("jax_enable_x64", True) first (the command line does so by itself).'
+        )
+    return jnp.dtype(name)
+
+
+def _cast(tree: PyTree, dtype: Any) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def _cast_dataset(dataset: st.Dataset, dtype: np.dtype) -> st.Dataset:
+    def cast(array: np.ndarray, integer: Any) -> np.ndarray:
+        wanted = dtype if np.issubdtype(array.dtype, np.floating) else integer
+        return array.astype(wanted, copy=False)
+
+    splits = {
+        name: st.Split(cast(split.inputs, split.inputs.dtype), cast(split.targets, np.int32))
+        for name, split in (
+            ("train", dataset.train),
+            ("validation", dataset.validation),
+            ("test", dataset.test),
+        )
+    }
+    return dataclasses.replace(dataset, **splits)

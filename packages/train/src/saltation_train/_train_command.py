@@ -1,0 +1,145 @@
+"""`saltation train RECIPE`: its options are general ones and the arguments of the recipe."""
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+from ._listing import recipes_text
+
+_USAGE = "saltation train RECIPE [--seed N] [--out DIR] [--resume] [options of the recipe]"
+
+
+def train_command(arguments: list[str]) -> int:
+    """Trains, and prints what came of it."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: {_USAGE}\n\n{_general_parser('RECIPE', None).format_help().split(chr(10), 2)[2]}")
+        print(f"recipes:\n{recipes_text()}")
+        return 0
+    if arguments[0].startswith("-"):
+        raise ValueError(f"train got {arguments[0]!r} first; expected the recipe first: {_USAGE}")
+    name = arguments[0]
+    given, chosen = _parse(name, arguments[1:])
+    return _train(name, given, chosen)
+
+
+def _parse(name: str, rest: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The general options, and the arguments of the recipe that were given."""
+    from saltation import get_recipe
+
+    from ._options import add_recipe_options
+
+    function = get_recipe(name)
+    parser = _general_parser(name, function.__doc__)
+    names = add_recipe_options(parser, function)
+    given, unknown = parser.parse_known_args(rest)
+    if unknown:
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"the recipe {name!r} got {unknown[0]!r}; expected one of its options.{hint} "
+            f"`saltation train {name} --help` lists them."
+        )
+    return given, {key: getattr(given, key) for key in names if hasattr(given, key)}
+
+
+def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"saltation train {name}",
+        description=(doc or "").strip().split("\n\n")[0] or "Trains one recipe.",
+        epilog=(
+            f"examples:\n  saltation train {name} --seed 1 --out runs/mine\n"
+            f"  saltation train {name} --epochs 10\n  saltation train {name} --resume"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--seed", type=int, metavar="N", help="of the model, the data's order and everything random (default: 0)")
+    add("--out", metavar="DIR", help="the run's folder (default: runs/<recipe>-seed<N>)")
+    add("--resume", action="store_true", help="go on with the run in DIR, bit for bit; other options may be left out")
+    add("--method", metavar="NAME", help="a registered method, instead of the recipe's")
+    add("--backend", metavar="NAME", help="a registered backend, such as a chip, in the loop of the method")
+    add("--epochs", type=int, metavar="N", help="instead of the recipe's")
+    add("--data-dir", metavar="DIR", help="where the data are")
+    add("--download", action="store_true", help="fetch missing data; nothing is fetched without it")
+    add("--quiet", action="store_true", help="no progress")
+    add("--no-report", action="store_true", help="no report.html at the end")
+    return parser
+
+
+def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
+    from ._loop import train
+    from ._recipe import Recipe
+
+    seed = 0 if given.seed is None else given.seed
+    out = Path(given.out or f"runs/{name.replace('/', '-')}-seed{seed}")
+    recipe = Recipe(name, chosen, given.method, given.backend, given.epochs)
+    if given.resume:
+        recipe, seed, data_dir = _resumed(recipe, given.seed, out)
+        given.data_dir = given.data_dir or data_dir
+    use_precision(recipe.build().dtype)
+    try:
+        run = train(
+            recipe,
+            seed=seed,
+            out=out,
+            resume=given.resume,
+            data_dir=given.data_dir,
+            download=given.download,
+            progress=not given.quiet,
+            report=not given.no_report,
+        )
+    except KeyboardInterrupt as interrupt:
+        if not str(interrupt):
+            raise
+        raise KeyboardInterrupt(f"{interrupt}\nGo on with: saltation train {name} --out {out} --resume") from None
+    print(_result(run.summary or {}, out))
+    sys.stdout.flush()
+    return 0
+
+
+def _resumed(given: Any, seed: int | None, out: Path) -> tuple[Any, int, str | None]:
+    """What the run in `out` was started with, but for what is given again (which must be the same, or more epochs)."""
+    import dataclasses
+
+    from ._config import read_config, recipe_of
+    from ._folder import Folder
+
+    config = read_config(Folder(out).config)
+    stored = recipe_of(config)
+    if stored is None or stored.name != given.name:
+        raise ValueError(
+            f"got the recipe {given.name!r} for the run in {out}, which is of {config['recipe'] or 'an Experiment'!r}; "
+            "expected the same. Fix: give its recipe, or another --out."
+        )
+    recipe = dataclasses.replace(
+        stored,
+        arguments={**stored.arguments, **given.arguments},
+        method=given.method or stored.method,
+        backend=given.backend or stored.backend,
+        epochs=given.epochs or stored.epochs,
+    )
+    return recipe, config["seed"] if seed is None else seed, config["data_dir"]
+
+
+def use_precision(dtype: str) -> None:
+    """Sets JAX to 64 bit for an experiment that asks for it: the command line is an edge, so it may."""
+    if dtype == "float64":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+
+
+def _result(summary: dict[str, Any], out: Path) -> str:
+    accuracy, loss = summary["test_accuracy"], summary["test_loss"]
+    parts = [
+        "no test score" if accuracy is None and loss is None else "",
+        "" if accuracy is None else f"test accuracy {accuracy:.2%}",
+        "" if loss is None else f"test loss {loss:.4g}",
+        f"{summary['train_samples_per_second']:.0f} samples/s" if summary["train_samples_per_second"] else "",
+        f"{summary['compile_seconds']:.1f} s compiling",
+    ]
+    return f"{', '.join(filter(None, parts))}\n{out}"
