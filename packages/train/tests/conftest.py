@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import pytest
+
 from saltation.plugins import refresh
 
 HERE = Path(__file__).parent
@@ -34,13 +36,30 @@ def toy(site: Path) -> Iterator[None]:
     refresh()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What one test has compiled, the next one need not: most of them train the same small model."""
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
 @pytest.fixture
 def command(site: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Runs `saltation` in a process of its own that sees the toy plugin."""
 
+    from saltation_toy_site import COMMAND
+
     def run(*arguments: str, **options) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, "-c", "import sys; from saltation_train._cli import main; sys.exit(main())", *arguments],
+            [*COMMAND, *arguments],
             env=environment(site),
             capture_output=True,
             text=True,
@@ -51,5 +70,17 @@ def command(site: Path) -> Callable[..., subprocess.CompletedProcess]:
 
 
 def environment(site: Path) -> dict[str, str]:
+    """The environment of a process that sees the toy plugin, and shares what was compiled."""
     paths = [str(site), str(HERE), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "SALTATION_STRICT_PLUGINS": ""}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "SALTATION_STRICT_PLUGINS": "",
+        "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+@pytest.fixture
+def toy_environment(site: Path) -> dict[str, str]:
+    return environment(site)

@@ -1,6 +1,7 @@
 """A method, a neuron, data sets and recipes that are small, differentiable and wrong on demand.
 
-The method is closed form: a neuron's only spike comes the earlier, the larger the summed, decayed drive it gets.
+The method is closed form: a neuron's only spike comes the earlier, the larger the summed, decayed drive it
+gets.
 """
 
 from typing import ClassVar, NamedTuple
@@ -9,8 +10,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import saltation as st
 from jaxtyping import Array
+
+import saltation as st
 
 T1 = 10.0
 MARK = 7.0
@@ -70,7 +72,9 @@ class Toy(st.AbstractMethod):
         # Where it fails, the derivative is NaN: sqrt has none at zero.
         spoilt = jnp.where(failed, 0.0, 1.0)
         spikes = {
-            name: eqx.tree_at(lambda s: s.time, train, train.time + jnp.sqrt(spoilt * slopes.get(name, spoilt)) * 0.0)
+            name: eqx.tree_at(
+                lambda s: s.time, train, train.time + jnp.sqrt(spoilt * slopes.get(name, spoilt)) * 0.0
+            )
             for name, train in spikes.items()
             if name in network.neurons
         }
@@ -145,7 +149,11 @@ def _encode(x, key):
 
 
 def _encode_noisy(x, key):
-    return {"in": st.latency(x + 0.01 * jax.random.uniform(key, x.shape, x.dtype), t_min=0.0, t_max=T1, bias=(0.0,))}
+    return {
+        "in": st.latency(
+            x + 0.01 * jax.random.uniform(key, x.shape, x.dtype), t_min=0.0, t_max=T1, bias=(0.0,)
+        )
+    }
 
 
 def _loss(solution, output, target):

@@ -66,6 +66,7 @@ from ._plugins._lookup import get_recipe as get_recipe
 from ._plugins._lookup import get_report as get_report
 from ._psp import lif_crossing as lif_crossing
 from ._psp import lif_flow as lif_flow
+from ._psp import lif_hits as lif_hits
 from ._psp import psp_kernel as psp_kernel
 from ._readout import AbstractReadout as AbstractReadout
 from ._readout import FirstSpikes as FirstSpikes

@@ -6,7 +6,7 @@ elementwise, for every ratio of the time constants, and safe in float32 for late
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ._anywhere import anywhere
 from ._traits import Number
@@ -52,14 +52,18 @@ def lif_flow(
     return current + (v - current) * decay + i * psp_kernel(u, tau_mem, tau_syn), i * jnp.exp(-u / tau_syn)
 
 
+def lif_hits(
+    v: Array, i: Array, duration: Array, current: Array, threshold: Number, tau_mem: Number, tau_syn: Number
+) -> Bool[Array, "..."]:
+    """Whether `v` rises through `threshold` in `(0, duration]`: the test of `lif_crossing`, without its root."""
+    w, theta = v - current, threshold - current
+    if _is_double(tau_mem, tau_syn):
+        return _quadratic_hit(w, i, theta, duration, tau_mem)
+    return _bracket(w, i, theta, duration, tau_mem, tau_syn)[0]
+
+
 def lif_crossing(
-    v: Array,
-    i: Array,
-    duration: Array,
-    current: Array,
-    threshold: Number,
-    tau_mem: Number,
-    tau_syn: Number,
+    v: Array, i: Array, duration: Array, current: Array, threshold: Number, tau_mem: Number, tau_syn: Number
 ) -> Float[Array, "..."]:
     """The first time in `(0, duration]` at which `v` rises through `threshold`, `inf` if it does not.
 
@@ -67,8 +71,23 @@ def lif_crossing(
     after a minimum, or in the whole interval, `v` is monotone. `tau_mem = 2 tau_syn` is a quadratic in
     `exp(-u / tau_mem)`; every other ratio takes a Newton iteration that a bracket keeps safe.
     """
-    w = v - current  # relaxes towards 0
-    theta = threshold - current
+    w, theta = v - current, threshold - current  # w relaxes towards 0
+    if _is_double(tau_mem, tau_syn):
+        hit = _quadratic_hit(w, i, theta, duration, tau_mem)
+        u = jnp.clip(_quadratic_root(w, i, theta, hit, tau_mem), 0.0, duration)
+    else:
+        hit, low, high = _bracket(w, i, theta, duration, tau_mem, tau_syn)
+        u = _bracketed_root(w, i, theta, jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0), tau_mem, tau_syn)
+        u = jnp.clip(u, low, high)
+    return jnp.where(hit, u, jnp.inf)
+
+
+def _is_double(tau_mem: Number, tau_syn: Number) -> bool:
+    return isinstance(tau_mem, int | float) and isinstance(tau_syn, int | float) and tau_mem == 2 * tau_syn
+
+
+def _bracket(w: Array, i: Array, theta: Array, duration: Array, tau_mem: Number, tau_syn: Number):
+    """Whether there is a crossing, and an interval that holds it and in which `v` is monotone."""
     rising = i > w
     extremum = _extremum(w, i, tau_mem, tau_syn)
     inside = (extremum > 0) & (extremum < duration)
@@ -80,11 +99,20 @@ def lif_crossing(
         return w * jnp.exp(-u / tau_mem) + i * psp_kernel(u, tau_mem, tau_syn) - theta
 
     hit = (excess(high) >= 0) & (jnp.where(low > 0, excess(low), w - theta) < 0)
-    if isinstance(tau_mem, (int, float)) and isinstance(tau_syn, (int, float)) and tau_mem == 2 * tau_syn:
-        u = _quadratic_root(w, i, theta, hit, tau_mem)
-    else:
-        u = _bracketed_root(w, i, theta, jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0), tau_mem, tau_syn)
-    return jnp.where(hit, jnp.clip(u, low, high), jnp.inf)
+    return hit, low, high
+
+
+def _quadratic_hit(w: Array, i: Array, theta: Array, duration: Array, tau_mem: Number) -> Array:
+    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x` with `x = exp(-u / tau_mem)` and `a = w + i`: no logarithm is needed."""
+    a = w + i
+    x = jnp.exp(-duration / tau_mem)
+    at_end = (a - i * x) * x >= theta
+    # The maximum lies at x = a / (2 i), and is a^2 / (4 i).
+    peak_inside = (i > 0) & (a < 2 * i) & (a > 2 * i * x)
+    # The other way round it is a minimum: a start above the threshold that dips below it.
+    dips = (i < 0) & (a > 2 * i) & (a < 2 * i * x) & (a * a > 4 * i * theta)
+    below = w < theta
+    return (at_end & (below | dips)) | (below & peak_inside & (a * a >= 4 * i * theta))
 
 
 def _extremum(w: Array, i: Array, tau_mem: Number, tau_syn: Number) -> Array:

@@ -16,8 +16,8 @@ class LIFDynamics(NamedTuple):
     """A current-based leaky integrate-and-fire neuron, given by its constants.
 
     `tau_mem dv/dt = -(v - v_leak) + i + current`, `tau_syn di/dt = -i`; where `v` rises through `v_threshold` it is
-    set to `v_reset`. Its state has the fields `v` and `i`, and a kick on the port "current" adds to `i`.
-    With `at_most_once`, a neuron spikes once a trial.
+    set to `v_reset`. Its state has the fields (or properties) `v` and `i`, `write(state, v, i)` is the same state with
+    others, and a kick on the port "current" adds to `i`. With `at_most_once`, a neuron spikes once a trial.
     """
 
     tau_mem: Number
@@ -25,6 +25,7 @@ class LIFDynamics(NamedTuple):
     v_leak: Number
     v_threshold: Number
     v_reset: Number
+    write: Callable[[Any, Array, Array], Any]
     at_most_once: bool = False
 
 

@@ -85,8 +85,14 @@ class AtMostOnce(st.AbstractNeuron):
         return self.inner.observe(state.inner)
 
     def lif(self) -> st.LIFDynamics | None:
-        constants = self.inner.lif()
-        return None if constants is None else constants._replace(at_most_once=True)
+        inner = self.inner.lif()
+        if inner is None:
+            return None
+
+        def write(state: AtMostOnceState, v: Array, i: Array) -> AtMostOnceState:
+            return AtMostOnceState(inner.write(state.inner, v, i), state.spiked)
+
+        return inner._replace(at_most_once=True, write=write)
 
     def closed_form(self) -> st.ClosedForm | None:
         inner = self.inner.closed_form()

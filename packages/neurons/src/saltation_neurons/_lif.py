@@ -85,7 +85,10 @@ class LIF(st.AbstractNeuron):
         return state.v
 
     def lif(self) -> st.LIFDynamics:
-        return st.LIFDynamics(self.tau_mem, self.tau_syn, self.v_leak, self.v_threshold, self.v_reset)
+        def write(state: LIFState, v: Array, i: Array) -> LIFState:
+            return LIFState(v, i)
+
+        return st.LIFDynamics(self.tau_mem, self.tau_syn, self.v_leak, self.v_threshold, self.v_reset, write)
 
     def closed_form(self) -> st.ClosedForm:
         def flow(state: LIFState, duration: Array, current: Array) -> LIFState:

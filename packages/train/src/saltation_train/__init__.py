@@ -1,4 +1,4 @@
-"""Experiments carried out: the training loop, its checkpoints and metrics, the command line and the reports."""
+"""Experiments carried out: the training loop, its checkpoints and metrics, the command line, the reports."""
 
 import lazy_loader
 

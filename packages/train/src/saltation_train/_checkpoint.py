@@ -11,6 +11,7 @@ from pathlib import Path
 
 import equinox as eqx
 from jaxtyping import PyTree
+
 from saltation import CheckpointError
 
 from ._files import write_atomically
@@ -72,7 +73,8 @@ class Position:
 def save_checkpoint(path: Path, state: PyTree, position: Position, fingerprint: str) -> None:
     """Writes a checkpoint in one step.
 
-    **Raises:** `CheckpointError` if it cannot be written, for instance on a full disk; the previous one is kept.
+    **Raises:** `CheckpointError` if it cannot be written, for instance on a full disk; the previous one is
+    kept.
     """
     buffer = io.BytesIO()
     eqx.tree_serialise_leaves(buffer, state)
@@ -94,10 +96,11 @@ def load_checkpoint(path: Path, like: PyTree, fingerprint: str) -> tuple[PyTree,
 
     **Raises:** `CheckpointError` for a file that is missing, damaged, or of another run.
     """
-    header, payload = _read(path)
+    header, position, payload = _read(path)
     if header["fingerprint"] != fingerprint:
         raise CheckpointError(
-            f"{path} belongs to another configuration: got fingerprint {header['fingerprint']}, expected {fingerprint}. "
+            f"{path} belongs to another configuration: got fingerprint {header['fingerprint']}, expected "
+            f"{fingerprint}. "
             f"Fix: restore the config.json that belongs to it, or {_other(path)}."
         )
     try:
@@ -105,25 +108,28 @@ def load_checkpoint(path: Path, like: PyTree, fingerprint: str) -> tuple[PyTree,
     except Exception as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{path} holds another model than its recipe builds now ({reason}); expected arrays of the same shapes and "
-            "dtypes. Fix: use the versions that the run's config.json names, or train anew into another folder."
+            f"{path} holds another model than its recipe builds now ({reason}); expected arrays of the same "
+            "shapes and "
+            "dtypes. Fix: use the versions that the run's config.json names, or train anew into another "
+            "folder."
         ) from error
-    best = header["position"]["best"]
-    return state, Position(**{**header["position"], "best": None if best is None else Best(**best)})
+    return state, position
 
 
-def _read(path: Path) -> tuple[dict, bytes]:
+def _read(path: Path) -> tuple[dict, Position, bytes]:
     try:
         line, _, payload = path.read_bytes().partition(b"\n")
     except OSError as error:
         raise CheckpointError(
-            f"got no readable checkpoint {path} ({error.strerror}); expected one that `saltation train` wrote. "
+            f"got no readable checkpoint {path} ({error.strerror}); expected one that `saltation train` "
+            "wrote. "
             f"Fix: {_other(path)}."
         ) from error
     try:
         header = json.loads(line)
         expected = (header["format"], header["bytes"], header["sha256"], header["fingerprint"])
-        Position(**header["position"])
+        best = header["position"]["best"]
+        position = Position(**{**header["position"], "best": None if best is None else Best(**best)})
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, "its header cannot be read") from error
     if expected[0] != FORMAT:
@@ -136,7 +142,7 @@ def _read(path: Path) -> tuple[dict, bytes]:
     found = hashlib.sha256(payload).hexdigest()
     if found != expected[2]:
         raise _damaged(path, f"got content with SHA-256 {found[:12]}..., expected {expected[2][:12]}...")
-    return header, payload
+    return header, position, payload
 
 
 def _damaged(path: Path, what: str) -> CheckpointError:

@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    plugins = commands.add_parser("plugins", help="what is installed, from which package, what is broken and why")
+    plugins = commands.add_parser(
+        "plugins", help="what is installed, from which package, what is broken and why"
+    )
     plugins.add_argument("--json", action="store_true", help="as JSON")
     plugins.set_defaults(run=lambda given: _print(dump(plugins_json()) if given.json else plugins_text()))
     recipes = commands.add_parser("recipes", help="the experiments that installed plugins bring")

@@ -74,7 +74,8 @@ def read_config(path: Path) -> dict:
         config = json.loads(path.read_text(encoding="utf-8"))
         if config["format"] != FORMAT:
             raise CheckpointError(
-                f"{path} got format {config['format']!r}; expected {FORMAT}, that of this version of saltation-train. "
+                f"{path} got format {config['format']!r}; expected {FORMAT}, that of this version of "
+                "saltation-train. "
                 "Fix: use the version that wrote it (its `versions` name it)."
             )
         return {key: config[key] for key in (*_KEYS, *_NOT_COMPARED)}
@@ -87,7 +88,8 @@ def read_config(path: Path) -> dict:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
-            f"{path} is damaged ({type(error).__name__}: {error}); expected the JSON that `saltation train` wrote. "
+            f"{path} is damaged ({type(error).__name__}: {error}); expected the JSON that `saltation train` "
+            "wrote. "
             "Fix: restore it, or train anew into another folder."
         ) from error
 
@@ -99,9 +101,7 @@ def recipe_of(config: dict) -> Recipe | None:
     """The recipe of a run, `None` for a run of a plain `Experiment`."""
     if config["recipe"] is None:
         return None
-    arguments = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in config["arguments"].items()
-    }
+    arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in config["arguments"].items()}
     return Recipe(config["recipe"], arguments, config["method"], config["backend"], config["epochs"])
 
 
@@ -113,8 +113,10 @@ def check_same(given: dict, stored: dict, folder: Path) -> None:
     differences = list(_differences(given, stored, ""))
     if differences:
         raise CheckpointError(
-            f"got another configuration than that of the run in {folder}: {'; '.join(differences)}. Expected the same, "
-            "but for the number of epochs. Fix: leave these options out to resume it, or train into another folder."
+            f"got another configuration than that of the run in {folder}: {'; '.join(differences)}. "
+            "Expected the same, "
+            "but for the number of epochs. Fix: leave these options out to resume it, or train into another "
+            "folder."
         )
 
 

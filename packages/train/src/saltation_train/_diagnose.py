@@ -1,4 +1,4 @@
-"""Where a number stopped being finite, in the words of the network: which connection or population, which neuron."""
+"""Where a number stopped being finite: in which connection or population, at which neuron."""
 
 import functools
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import saltation as st
 from jaxtyping import PyTree
+
+import saltation as st
 
 from ._engine import Engine
 from ._solve import SUCCESSFUL, solve_sample
@@ -19,7 +20,8 @@ from ._step import Tally
 def diagnose(engine: Engine, parameters: PyTree, tally: Tally, *, epoch: int, batch: int) -> list[str]:
     """Sentences on what is not finite: parameters first, then what the network computes, then gradients.
 
-    **Arguments:** `epoch` and `batch` (both from 0) are where the loss was not finite; `parameters` those before.
+    **Arguments:** `epoch` and `batch` (both from 0) are where the loss was not finite; `parameters` those
+    before.
     """
     model = engine.task.model(parameters)
     return [
@@ -47,7 +49,9 @@ def _in_parameters(model: st.Model, parameters: PyTree) -> Iterator[str]:
             yield f"{_entry(model, path, leaf.shape, int(np.argmax(bad)))} is not finite"
 
 
-def _in_solution(engine: Engine, model: st.Model, parameters: PyTree, epoch: int, batch: int) -> Iterator[str]:
+def _in_solution(
+    engine: Engine, model: st.Model, parameters: PyTree, epoch: int, batch: int
+) -> Iterator[str]:
     """The first sample of the batch whose loss is not finite, solved alone."""
     task = engine.task
     rows = np.asarray(engine.order(epoch)[batch])
@@ -66,7 +70,8 @@ def _in_solution(engine: Engine, model: st.Model, parameters: PyTree, epoch: int
             yield from _in_population(solution, name)
     bad = ~np.isfinite(np.asarray(outcome.output[sample]))
     if bad.any():
-        yield f"output {int(np.argmax(bad))} of the read-out is {float(outcome.output[sample][np.argmax(bad)])}"
+        value = float(outcome.output[sample][np.argmax(bad)])
+        yield f"output {int(np.argmax(bad))} of the read-out is {value}"
 
 
 def _in_population(solution: st.Solution, name: str) -> Iterator[str]:
@@ -83,8 +88,8 @@ def _in_population(solution: st.Solution, name: str) -> Iterator[str]:
 
 
 def _entry(model: st.Model, path: tuple, shape: tuple[int, ...], position: int) -> str:
-    """One entry of an array of the model, such as `weight[3, 7] of the connection 'in' -> 'hidden' (neuron 7)`."""
-    names = [getattr(key, "name", getattr(key, "key", getattr(key, "idx", ""))) for key in path]
+    """One entry of an array of the model, such as `weight[3, 7] of the connection 'in' -> 'hidden'`."""
+    names: list[Any] = [getattr(key, "name", getattr(key, "key", getattr(key, "idx", ""))) for key in path]
     index = [int(i) for i in np.unravel_index(position, shape)]
     entry = f"{names[-1]}{index if index else ''}"
     if names[:2] == ["network", "connections"]:

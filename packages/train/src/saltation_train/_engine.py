@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
 from ._keys import ORDER, SAMPLES, stream
 from ._optimiser import make_optimiser
@@ -23,7 +23,8 @@ from ._step import State, empty_tally, example_batch, make_steps
 class Engine:
     """A task's compiled functions.
 
-    - `steps(state, order, key, start, stop) -> state`: training steps; gives up the memory of the state it got.
+    - `steps(state, order, key, start, stop) -> state`: training steps; gives up the memory of the state it
+      got.
     - `score(parameters, inputs, targets, keys) -> Outcome`: a batch in evaluation mode.
     - `learning_rate(step)`.
     - `initial`: the state before the first step, on the host.
@@ -37,18 +38,23 @@ class Engine:
     compile_seconds: float
 
     def order(self, epoch: int) -> Array:
-        """The rows of each batch of an epoch, `[steps, batch]`: a function of the seed and the epoch alone.
-
-        The last, incomplete batch is left out; another order in each epoch leaves out other samples.
-        """
-        size, steps = self.task.experiment.batch_size, self.task.steps_per_epoch
-        key = jax.random.fold_in(stream(self.task.seed, ORDER), epoch)
-        rows = jax.random.permutation(key, len(self.task.dataset.train))[: steps * size]
-        return rows.reshape(steps, size).astype(jnp.int32)
+        """The rows of each batch of an epoch, `[steps, batch]`."""
+        return epoch_order(self.task, epoch)
 
     def key(self, epoch: int) -> PRNGKeyArray:
         """The key from which the samples of an epoch draw."""
         return jax.random.fold_in(stream(self.task.seed, SAMPLES), epoch)
+
+
+def epoch_order(task: Task, epoch: int) -> Array:
+    """The rows of each batch of an epoch, `[steps, batch]`: a function of the seed and the epoch alone.
+
+    The last, incomplete batch is left out; another order in each epoch leaves out other samples.
+    """
+    size, steps = task.experiment.batch_size, task.steps_per_epoch
+    key = jax.random.fold_in(stream(task.seed, ORDER), epoch)
+    rows = jax.random.permutation(key, len(task.dataset.train))[: steps * size]
+    return rows.reshape(steps, size).astype(jnp.int32)
 
 
 def initial_state(task: Task) -> tuple[State, optax.GradientTransformation, Callable[[int], Any]]:
@@ -98,9 +104,9 @@ def compile_engine(task: Task) -> Engine:
 
 
 def compile_score(task: Task) -> Callable[..., Any]:
-    """`score(parameters, inputs, targets, keys) -> Outcome` of one batch, with dropout and the like turned off."""
+    """`score(parameters, inputs, targets, keys) -> Outcome` of one batch, without dropout and the like."""
 
-    def score(parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, keys: PRNGKeyArray):
+    def score(parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, keys: Key[Array, " batch"]):
         model = eqx.nn.inference_mode(eqx.combine(parameters, frozen, task.static))
         return solve_batch(task.experiment, model, inputs, targets, keys)
 

@@ -22,8 +22,8 @@ def evaluate(
 
     **Arguments:** `split`: "test", "validation" or "train"; the others as for `load_run`.
 
-    **Returns:** `split`, `checkpoint`, `epoch`, `samples`, `accuracy` (`None` if the targets are no classes), `loss`
-    and `failed` (samples by kind of failure; they count as wrong).
+    **Returns:** `split`, `checkpoint`, `epoch`, `samples`, `accuracy` (`None` if the targets are no classes),
+    `loss` and `failed` (samples by kind of failure; they count as wrong).
 
     **Raises:** `ValueError` for a split that does not exist or is empty, `CheckpointError` for a damaged run.
     """

@@ -44,9 +44,7 @@ def cannot_write(path: Path, size: int, error: OSError) -> CheckpointError:
     """The error for a file that could not be written: what was given, what was expected, what to do."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     problem = "no space left on the device" if full else str(error)
-    fix = (
-        f"free some space there (about {max(size // 2**20, 1)} MiB)" if full else "make the folder writable"
-    )
+    fix = f"free some space there (about {max(size // 2**20, 1)} MiB)" if full else "make the folder writable"
     kept = " Its previous content is unchanged." if path.exists() else ""
     return CheckpointError(
         f"got '{problem}' while writing {path}; expected room for {size} bytes in a writable folder.{kept} "

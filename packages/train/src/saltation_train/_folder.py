@@ -8,7 +8,7 @@ from saltation import CheckpointError
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of a run: `config.json`, `metrics.jsonl`, `checkpoints/`, `summary.json`, `report.html`, `figures/`."""
+    """The folder of a run: what is read and written there, and nowhere else."""
 
     path: Path
 
@@ -50,6 +50,7 @@ class Folder:
             if self.checkpoint(name).exists():
                 return self.checkpoint(name)
         raise CheckpointError(
-            f"got no checkpoint in {self.checkpoint('last').parent}; expected last.eqx or best.eqx to go on from. "
+            f"got no checkpoint in {self.checkpoint('last').parent}; expected last.eqx or best.eqx to go on "
+            "from. "
             "Fix: restore one, or train anew into another folder."
         )

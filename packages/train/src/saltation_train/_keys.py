@@ -1,4 +1,4 @@
-"""Random keys: each purpose has its own stream, a pure function of the seed, so a resumed run draws the same."""
+"""Random keys: a stream for each purpose, a pure function of the seed, so a resumed run draws the same."""
 
 import jax
 from jaxtyping import PRNGKeyArray

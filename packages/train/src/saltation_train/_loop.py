@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import saltation as st
 from jaxtyping import PyTree
+
+import saltation as st
 
 from ._checkpoint import Position, load_checkpoint
 from ._config import check_same, describe, fingerprint, read_config, write_config
@@ -35,18 +36,20 @@ def train(
 ) -> Run:
     """Carries out an experiment, and writes into `out` what came of it.
 
-    The folder holds `config.json`, `metrics.jsonl` (a line for each epoch), `checkpoints/last.eqx` and `best.eqx` (best
-    validation score), and at the end `summary.json`, `report.html` and `figures/`. Test scores are those of `best.eqx`.
+    The folder holds `config.json`, `metrics.jsonl` (a line for each epoch), `checkpoints/last.eqx` and
+    `best.eqx` (best validation score), and at the end `summary.json`, `report.html` and `figures/`. Test
+    scores are those of `best.eqx`.
 
-    A resumed run continues bit for bit, also from the middle of an epoch: the order of the data and all random numbers
-    are functions of the seed, the epoch and the step. An epoch's last, incomplete batch is left out, with a new order
-    in each epoch; evaluation counts every sample. Failed samples have no weight in a gradient, count as wrong, and are
-    reported; above `experiment.max_failed_share` of an epoch the run stops.
+    A resumed run continues bit for bit, also from the middle of an epoch: the order of the data and all
+    random numbers are functions of the seed, the epoch and the step. An epoch's last, incomplete batch is
+    left out, with a new order in each epoch; evaluation counts every sample. Failed samples have no weight in
+    a gradient, count as wrong, and are reported; above `experiment.max_failed_share` of an epoch the run
+    stops.
 
     **Arguments:**
 
-    - `experiment`: a `Recipe`, from which the run can be rebuilt at any time, or an `Experiment`, which `evaluate` and
-      `report` then need again.
+    - `experiment`: a `Recipe`, from which the run can be rebuilt at any time, or an `Experiment`, which
+      `evaluate` and `report` then need again.
     - `seed`: of the initial model, the order of the data and everything random.
     - `resume`: go on with the run in `out`, possibly for more epochs than it was started with.
     - `data_dir`, `download`: where the data are, and whether they may be fetched.
@@ -56,9 +59,10 @@ def train(
 
     **Returns:** the run, with `run.summary` and what notebooks look at.
 
-    **Raises:** `CheckpointError` for a folder that holds a run already (without `resume`), or none (with it), or another
-    one, or that cannot be written to; `SolveError` when the loss is not finite or too many samples fail, with the last
-    good checkpoint kept; `KeyboardInterrupt` after Ctrl-C, with a checkpoint of the current step.
+    **Raises:** `CheckpointError` for a folder that holds a run already (without `resume`), or none (with it),
+    or another one, or that cannot be written to; `SolveError` when the loss is not finite or too many samples
+    fail, with the last good checkpoint kept; `KeyboardInterrupt` after Ctrl-C, with a checkpoint of the
+    current step.
 
     ```python
     run = saltation_train.train(saltation_train.Recipe("ode/yinyang"), seed=0, out="runs/yinyang")
@@ -101,7 +105,8 @@ def train(
 def _check_folder(folder: Folder, config: dict, resume: bool) -> None:
     if not resume and folder.is_run():
         raise st.CheckpointError(
-            f"got {folder.path}, which holds a run already; expected a folder without one, since nothing is overwritten. "
+            f"got {folder.path}, which holds a run already; expected a folder without one, since nothing is "
+            "overwritten. "
             "Fix: resume it (--resume, resume=True), or choose another folder (--out, out=)."
         )
     if resume:
@@ -110,7 +115,8 @@ def _check_folder(folder: Folder, config: dict, resume: bool) -> None:
         done = len(read_metrics(folder.metrics))
         if config["epochs"] < min(done, stored["epochs"]):
             raise st.CheckpointError(
-                f"got epochs={config['epochs']} for the run in {folder.path}, which has done {done} already; expected at "
+                f"got epochs={config['epochs']} for the run in {folder.path}, which has done {done} "
+                "already; expected at "
                 "least as many. Fix: leave the epochs out, or train into another folder."
             )
 

@@ -14,12 +14,18 @@ from ._step import Tally
 
 
 def epoch_metrics(
-    tally: Tally, validation: Scores | None, *, epoch: int, learning_rate: float, seconds: float, classes: bool
+    tally: Tally,
+    validation: Scores | None,
+    *,
+    epoch: int,
+    learning_rate: float,
+    seconds: float,
+    classes: bool,
 ) -> dict[str, Any]:
     """The line of one epoch.
 
-    **Arguments:** `epoch` counts from 1; `seconds` is the time in training steps; `classes` whether accuracy has a
-    meaning for this data set.
+    **Arguments:** `epoch` counts from 1; `seconds` is the time in training steps; `classes` whether accuracy
+    has a meaning for this data set.
     """
     seen, counted = int(tally.seen), int(tally.counted)
     spikes = {name: np.asarray(count) for name, count in tally.spikes.items()}

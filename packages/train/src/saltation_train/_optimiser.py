@@ -2,14 +2,15 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import optax
-import saltation as st
 from jaxtyping import PyTree
+
+import saltation as st
 
 FACTORIES: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adabelief": optax.adabelief,
@@ -42,8 +43,9 @@ def make_optimiser(
 ) -> tuple[optax.GradientTransformation, Callable[[Any], Any]]:
     """The Optax transformation of an `Optimiser` record, and its learning rate as a function of the step.
 
-    Gradients are clipped to a global norm of `clip_norm` first; a label in `rates` has a learning rate of its own, on
-    the same schedule; `weight_decay` is decoupled for adamw, lamb and lion, and an L2 penalty otherwise.
+    Gradients are clipped to a global norm of `clip_norm` first; a label in `rates` has a learning rate of its
+    own, on the same schedule; `weight_decay` is decoupled for adamw, lamb and lion, and an L2 penalty
+    otherwise.
 
     **Arguments:**
 
@@ -61,10 +63,12 @@ def make_optimiser(
         if not rate > 0:
             raise ValueError(f"Optimiser got rates[{label!r}]={rate}; expected a positive number.")
     schedule = make_schedule(settings, epochs=epochs, steps_per_epoch=steps_per_epoch)
-    groups = {_BASE: _transformation(settings, schedule)}
+    groups: dict[Hashable, optax.GradientTransformation] = {_BASE: _transformation(settings, schedule)}
     for label, rate in settings.rates.items():
         groups[label] = _transformation(settings, _scaled(schedule, rate / settings.learning_rate))
-    chain = [optax.multi_transform(groups, _labels(parameters, tuple(settings.rates)))]
+    chain: list[optax.GradientTransformation] = [
+        optax.multi_transform(groups, _labels(parameters, tuple(settings.rates)))
+    ]
     if settings.clip_norm is not None:
         chain.insert(0, optax.clip_by_global_norm(settings.clip_norm))
     return _with_promotion(optax.chain(*chain)), schedule
@@ -107,13 +111,13 @@ def _transformation(settings: st.Optimiser, schedule: Callable[[Any], Any]) -> o
 def _with_promotion(inner: optax.GradientTransformation) -> optax.GradientTransformation:
     """The same, also where the user has set JAX to strict type promotion, which Optax does not keep to."""
 
-    def init(parameters):
+    def init(params):
         with jax.numpy_dtype_promotion("standard"):
-            return inner.init(parameters)
+            return inner.init(params)
 
-    def update(gradient, state, parameters=None):
+    def update(updates, state, params=None):
         with jax.numpy_dtype_promotion("standard"):
-            return inner.update(gradient, state, parameters)
+            return inner.update(updates, state, params)
 
     return optax.GradientTransformation(init, update)
 

@@ -14,8 +14,8 @@ GENERAL = ("seed", "out", "resume", "method", "backend", "epochs", "data_dir", "
 def add_recipe_options(parser: argparse.ArgumentParser, function: Callable[..., Any]) -> list[str]:
     """Adds an option for each argument of a recipe, and returns the arguments' names.
 
-    An argument `learning_rate: float = 0.01` becomes `--learning-rate 0.01`, a bool `--flag` and `--no-flag`, a tuple
-    `--sizes 784 350`; an argument of another kind, such as a function, has no option.
+    An argument `learning_rate: float = 0.01` becomes `--learning-rate 0.01`, a bool `--flag` and `--no-flag`,
+    a tuple `--sizes 784 350`; an argument of another kind, such as a function, has no option.
     """
     group = parser.add_argument_group("options of this recipe")
     hints = _hints(function)
@@ -50,11 +50,16 @@ def _kind(hint: Any, default: Any) -> dict[str, Any] | None:
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
         choices = typing.get_args(hint)
-        return {"choices": choices, "type": type(choices[0]), "metavar": "{" + ",".join(map(str, choices)) + "}"}
+        return {
+            "choices": choices,
+            "type": type(choices[0]),
+            "metavar": "{" + ",".join(map(str, choices)) + "}",
+        }
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
     if hint is tuple or origin in (tuple, list) or hint is list:
-        element = next(iter(typing.get_args(hint)), None) or (type(default[0]) if default else str)
+        values: Any = default
+        element = next(iter(typing.get_args(hint)), None) or (type(values[0]) if values else str)
         return {"nargs": "+", "type": _reader(element, False), "action": _Tuple, "metavar": _metavar(element)}
     if hint in (int, float, str):
         return {"type": _reader(hint, optional), "metavar": _metavar(hint)}

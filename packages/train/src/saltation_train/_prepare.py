@@ -8,8 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import saltation as st
 from jaxtyping import PyTree
+
+import saltation as st
 
 from ._keys import MODEL, stream
 
@@ -57,7 +58,8 @@ def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, downl
     )
     if experiment.epochs < 1 or experiment.batch_size < 1:
         raise ValueError(
-            f"got epochs={experiment.epochs} and batch_size={experiment.batch_size}; expected at least 1 of each."
+            f"got epochs={experiment.epochs} and batch_size={experiment.batch_size}; expected at least 1 of "
+            "each."
         )
     load = st.get_dataset(experiment.dataset)
     dataset = _cast_dataset(
@@ -70,10 +72,10 @@ def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, downl
         )
     model = _cast(experiment.model(stream(seed, MODEL)), dtype)
     st.check_supported(experiment.method, model.network)
-    st.check_needs(experiment.method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}")
     st.check_needs(
-        experiment.method, model.readout.needs, f"the read-out {type(model.readout).__name__}"
+        experiment.method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}"
     )
+    st.check_needs(experiment.method, model.readout.needs, f"the read-out {type(model.readout).__name__}")
     parameters, rest = eqx.partition(model, st.trainable(model, *experiment.trainable))
     frozen, static = eqx.partition(rest, eqx.is_array)
     return Task(experiment, dataset, seed, parameters, frozen, static)
@@ -87,7 +89,7 @@ def count_parameters(parameters: PyTree) -> int:
 def _checked_dtype(name: str) -> Any:
     if name not in ("float32", "float64"):
         raise ValueError(f"got dtype={name!r}; expected 'float32' or 'float64'.")
-    if name == "float64" and not jax.config.jax_enable_x64:
+    if name == "float64" and jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
         raise ValueError(
             "got an experiment in float64 while JAX is set to 32 bit. "
             'Fix: call jax.config.update("jax_enable_x64", True) first (the command line does so by itself).'

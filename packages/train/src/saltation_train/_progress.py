@@ -12,7 +12,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """Shows how far a run is, its loss and accuracy so far in this epoch, and its speed.
 
-    **Arguments:** `epochs` and `samples` an epoch; `done` samples of earlier sessions; `shown` is `False` for silence.
+    **Arguments:** `epochs` and `samples` an epoch; `done` samples of earlier sessions; `shown` is `False` for
+    silence.
     """
 
     def __init__(self, *, epochs: int, samples: int, done: int, shown: bool) -> None:

@@ -1,4 +1,4 @@
-"""A registered recipe with its arguments: what a run's config.json holds, and how the experiment is rebuilt."""
+"""A registered recipe with its arguments: what `config.json` holds, and how the experiment is rebuilt."""
 
 import dataclasses
 import difflib
@@ -35,15 +35,16 @@ class Recipe:
     def build(self) -> st.Experiment:
         """The experiment.
 
-        **Raises:** `UnknownNameError` for a name that nothing registers, `ValueError` for an argument that the recipe
-        does not have, or a number of epochs below 1.
+        **Raises:** `UnknownNameError` for a name that nothing registers, `ValueError` for an argument that
+        the recipe does not have, or a number of epochs below 1.
         """
         function = st.get_recipe(self.name)
         arguments = self._checked(function)
         experiment = function(**arguments)
         if not isinstance(experiment, st.Experiment):
             raise st.PluginError(
-                f"the recipe {self.name!r} returned a {type(experiment).__name__}; expected a saltation.Experiment. "
+                f"the recipe {self.name!r} returned a {type(experiment).__name__}; expected a "
+                "saltation.Experiment. "
                 "This is a fault of the plugin that brings it."
             )
         if self.epochs is not None:
@@ -55,7 +56,7 @@ class Recipe:
         return experiment
 
     def resolved(self) -> dict[str, Any]:
-        """All arguments, the recipe's defaults among them, so that a later version's defaults change nothing."""
+        """All arguments, the recipe's defaults among them, so that a later version's change nothing."""
         parameters = inspect.signature(st.get_recipe(self.name)).parameters
         defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
         return {**defaults, **self.arguments}
@@ -68,7 +69,8 @@ class Recipe:
                 near = difflib.get_close_matches(name, parameters, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
-                    f"the recipe {self.name!r} got {name!r}; expected one of {', '.join(parameters) or 'no arguments'}.{hint}"
+                    f"the recipe {self.name!r} got {name!r}; expected one of "
+                    f"{', '.join(parameters) or 'no arguments'}.{hint}"
                 )
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"got epochs={self.epochs}; expected at least 1.")
@@ -82,7 +84,8 @@ class Recipe:
 def _in_the_loop(method: st.AbstractMethod, backend: str) -> st.AbstractMethod:
     if not isinstance(method, st.AbstractReplayMethod):
         raise st.UnsupportedError(
-            f"got the backend {backend!r} with the method {type(method).__name__}, which has no gradient at spikes that "
+            f"got the backend {backend!r} with the method {type(method).__name__}, which has no gradient at "
+            "spikes that "
             "a backend reports; expected a method with `replay`. Fix: choose another with --method."
         )
     return st.InTheLoop(method, st.get_backend(backend)())

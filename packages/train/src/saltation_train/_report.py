@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import saltation as st
 from matplotlib.figure import Figure
+
+import saltation as st
 from saltation.plugins import records
 
 from ._files import write_atomically
@@ -96,7 +97,8 @@ def _page(run: Run, pictures: list[dict[str, str]], problems: list[str]) -> str:
     experiment = run.experiment
     subtitle = (
         f"{type(experiment.method).__name__} on {experiment.dataset}, seed {config['seed']}, "
-        f"{len(run.metrics)} of {experiment.epochs} epochs; {run.checkpoint} checkpoint, epoch {run.position.epoch}"
+        f"{len(run.metrics)} of {experiment.epochs} epochs; {run.checkpoint} checkpoint, epoch "
+        f"{run.position.epoch}"
     )
     return environment.get_template("report.html.j2").render(
         title=config["recipe"] or experiment.name,

@@ -10,8 +10,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import saltation as st
 from jaxtyping import PRNGKeyArray, PyTree
+
+import saltation as st
 
 from ._checkpoint import Position, load_checkpoint
 from ._config import check_same, describe, fingerprint, read_config, recipe_of
@@ -123,7 +124,8 @@ def load_run(
         experiment = recipe.build()
     if experiment is None:
         raise ValueError(
-            f"the run in {folder.path} was started from an Experiment, not from a recipe, so it cannot be rebuilt from its "
+            f"the run in {folder.path} was started from an Experiment, not from a recipe, so it cannot be "
+            "rebuilt from its "
             "config.json. Fix: pass the same one again, experiment=..."
         )
     data_dir = data_dir if data_dir is not None else config["data_dir"]

@@ -19,11 +19,13 @@ from ._solve import RESULT_NAMES, SUCCESSFUL
 class Scores:
     """What became of each sample of a split, as NumPy arrays.
 
-    - `target`, `prediction`: `[n]`; a prediction is `-1` where the read-out has no decision or the solver failed.
+    - `target`, `prediction`: `[n]`; a prediction is `-1` where the read-out has no decision or the solver
+      failed.
     - `output`: the read-out, `[n, classes]`; `loss`: `[n]`, `NaN` where the solver failed.
     - `code`: `[n]`, the position of the result in `saltation.RESULTS`.
     - `spike_count`: spikes of each neuron over all samples, `[neurons]` by population.
-    - `min_slope`: the flattest threshold crossing of each sample, `[n]` by population, where the method reports it.
+    - `min_slope`: the flattest threshold crossing of each sample, `[n]` by population, where the method
+      reports it.
     """
 
     target: np.ndarray
@@ -65,17 +67,23 @@ class Scores:
 def count_failed(codes: np.ndarray) -> dict[str, int]:
     """Failed samples by the name of the result, from the number of samples by code."""
     return {
-        name: int(n) for name, n in zip(RESULT_NAMES, codes, strict=True) if n and name != RESULT_NAMES[SUCCESSFUL]
+        name: int(n)
+        for name, n in zip(RESULT_NAMES, codes, strict=True)
+        if n and name != RESULT_NAMES[SUCCESSFUL]
     }
 
 
 def score_inputs(
-    task: Task, score: Callable[..., Any], parameters: PyTree, inputs: np.ndarray, targets: np.ndarray | None = None
+    task: Task,
+    score: Callable[..., Any],
+    parameters: PyTree,
+    inputs: np.ndarray,
+    targets: np.ndarray | None = None,
 ) -> Scores:
     """Scores samples in batches of the experiment's size.
 
-    The last batch is filled up with samples from the beginning, which are not counted twice. A sample's random key
-    depends on its position alone.
+    The last batch is filled up with samples from the beginning, which are not counted twice. A sample's
+    random key depends on its position alone.
 
     **Arguments:** `targets` may be left out where only the outputs matter, such as on a grid.
     """
@@ -102,7 +110,8 @@ def score_inputs(
         loss=np.where(solved, together.loss, np.nan),
         code=together.code,
         spike_count={
-            name: np.sum(count[solved], axis=0, dtype=np.int64) for name, count in together.spike_count.items()
+            name: np.asarray(np.sum(count[solved], axis=0, dtype=np.int64))
+            for name, count in together.spike_count.items()
         },
         min_slope={name: np.where(solved, slope, np.inf) for name, slope in together.min_slope.items()},
         classes=task.dataset.classes,

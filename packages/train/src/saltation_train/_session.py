@@ -4,8 +4,10 @@ import dataclasses
 import time
 
 import jax.numpy as jnp
-import saltation as st
+import numpy as np
 from jaxtyping import PyTree
+
+import saltation as st
 
 from ._checkpoint import Best, Position, load_checkpoint, save_checkpoint
 from ._diagnose import diagnose, in_gradients
@@ -21,8 +23,9 @@ from ._step import State, Tally
 class Session:
     """A run between its start, or a checkpoint, and its end, or an interruption.
 
-    **Arguments:** the compiled `engine`, the run's `folder` and the `fingerprint` of its configuration, where progress
-    is shown and a wish to stop is noticed, and the seconds between checkpoints and between looks at the progress.
+    **Arguments:** the compiled `engine`, the run's `folder` and the `fingerprint` of its configuration, where
+    progress is shown and a wish to stop is noticed, and the seconds between checkpoints and between looks at
+    the progress.
     """
 
     def __init__(
@@ -59,7 +62,8 @@ class Session:
     def run(self) -> None:
         """All epochs that are left, and a checkpoint after the last.
 
-        **Raises:** `KeyboardInterrupt` after Ctrl-C, `SolveError` for numbers that training cannot go on with.
+        **Raises:** `KeyboardInterrupt` after Ctrl-C, `SolveError` for numbers that training cannot go on
+        with.
         """
         try:
             while self.position.epoch < self.engine.task.experiment.epochs:
@@ -182,35 +186,43 @@ class Session:
         found = diagnose(self.engine, self.state.parameters, tally, epoch=epoch, batch=batch)
         details = "; ".join(found) or "every part is finite when solved again, so the loss itself overflows"
         raise st.SolveError(
-            f"the loss is not finite in epoch {epoch + 1}, batch {batch + 1}: {details}. Expected finite numbers. "
-            f"Kept: the state before this batch in {self.folder.checkpoint('last')}{self._best_note()}. Fix: lower the "
-            "learning rate, set the optimiser's clip_norm, or scale the initial weights, and train into another folder."
+            f"the loss is not finite in epoch {epoch + 1}, batch {batch + 1}: {details}. Expected finite "
+            "numbers. "
+            f"Kept: the state before this batch in {self.folder.checkpoint('last')}{self._best_note()}. "
+            "Fix: lower the "
+            "learning rate, set the optimiser's clip_norm, or scale the initial weights, and train into "
+            "another folder."
         )
 
     def _check_failures(self, tally: Tally) -> None:
-        """Stops as soon as the epoch's share of failed samples, or of skipped steps, must exceed what is allowed."""
+        """Stops once the epoch's share of failed samples or skipped steps must exceed what is allowed."""
         task = self.engine.task
         share, steps = task.experiment.max_failed_share, task.steps_per_epoch
         samples = steps * task.experiment.batch_size
-        failed = count_failed(tally.codes)
+        failed = count_failed(np.asarray(tally.codes))
         if sum(failed.values()) > share * samples:
             reasons = " ".join(
-                f"{name} ({count} samples): {st.RESULTS[getattr(st.RESULTS, name)]}" for name, count in failed.items()
+                f"{name} ({count} samples): {st.RESULTS[getattr(st.RESULTS, name)]}"
+                for name, count in failed.items()
             )
             self._give_up(f"{sum(failed.values())} of an epoch's {samples} samples failed", share, reasons)
         if int(tally.skipped) > share * steps:
             model = task.model(self.state.parameters)
             details = "; ".join(in_gradients(model, self.state.parameters, tally.bad))
-            self._give_up(f"{int(tally.skipped)} of an epoch's {steps} steps had no gradient", share, f"{details}.")
+            self._give_up(
+                f"{int(tally.skipped)} of an epoch's {steps} steps had no gradient", share, f"{details}."
+            )
 
     def _give_up(self, what: str, share: float, reasons: str) -> None:
         kept = self.folder.checkpoint("last")
         raise st.SolveError(
-            f"{what} in epoch {self.position.epoch + 1}, batch {self.position.batch}; expected at most {share:.1%} "
+            f"{what} in epoch {self.position.epoch + 1}, batch {self.position.batch}; expected at most "
+            f"{share:.1%} "
             f"(max_failed_share). {reasons} Kept: {kept}{self._best_note()}."
         )
 
     def _best_note(self) -> str:
         best = self.position.best
-        return f", and the best one, of epoch {best.epoch}, in {self.folder.checkpoint('best')}" if best else ""
-
+        return (
+            f", and the best one, of epoch {best.epoch}, in {self.folder.checkpoint('best')}" if best else ""
+        )

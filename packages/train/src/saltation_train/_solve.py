@@ -5,8 +5,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
 import saltation as st
-from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 # The order of the members is the order of their codes; Equinox has no public way to list them.
 RESULT_NAMES = tuple(st.RESULTS._name_to_item)  # pyright: ignore[reportAttributeAccessIssue]
@@ -20,7 +21,8 @@ class Outcome(eqx.Module):
     - `output`, `prediction`: the read-out, `[batch, classes]`, and the class, `[batch]`.
     - `code`: `[batch]`, the position of the result in `RESULT_NAMES`.
     - `spike_count`: spikes of each neuron, `[batch, n]` by population.
-    - `min_slope`: the flattest threshold crossing of each sample, `[batch]` by population, where the method reports it.
+    - `min_slope`: the flattest threshold crossing of each sample, `[batch]` by population, where the method
+      reports it.
     """
 
     loss: Float[Array, " batch"]
@@ -32,7 +34,7 @@ class Outcome(eqx.Module):
 
 
 def solve_batch(
-    experiment: st.Experiment, model: st.Model, inputs: Array, targets: Array, keys: PRNGKeyArray
+    experiment: st.Experiment, model: st.Model, inputs: Array, targets: Array, keys: Key[Array, " batch"]
 ) -> Outcome:
     """Solves a batch; a failed sample is reported in `code`, never raised."""
     per_sample = experiment.loss.over == "sample"
@@ -41,7 +43,9 @@ def solve_batch(
         solution = solve_sample(experiment, model, x, key, experiment.save)
         _refuse_updates(solution)
         output = model.readout(solution)
-        loss = experiment.loss.function(solution, output, target) if per_sample else jnp.zeros((), output.dtype)
+        loss = (
+            experiment.loss.function(solution, output, target) if per_sample else jnp.zeros((), output.dtype)
+        )
         if experiment.regulariser is not None:
             loss = loss + experiment.regulariser(model.network, solution)
         outcome = (
@@ -82,6 +86,7 @@ def _spike_count(solution: st.Solution) -> dict[str, Any]:
 def _refuse_updates(solution: st.Solution) -> None:
     if solution.updates:
         raise st.UnsupportedError(
-            f"got a solution with updates of {sorted(solution.updates)}, such as running statistics; this training loop "
+            f"got a solution with updates of {sorted(solution.updates)}, such as running statistics; this "
+            "training loop "
             "changes parameters only and would drop them. Fix: use a network without them."
         )

@@ -1,4 +1,4 @@
-"""The training step, and many of them in one call: what is compiled once and dispatched about every second."""
+"""The training step, and many of them in one call: compiled once, dispatched about twice a second."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
 from ._prepare import Task
 from ._solve import RESULT_NAMES, SUCCESSFUL, Outcome, solve_batch
@@ -76,7 +76,7 @@ def empty_tally(task: Task) -> Tally:
 
 
 def outcome_shapes(task: Task) -> Outcome:
-    """The shapes of a batch's outcome; the first place where an encoder or loss that does not fit is noticed."""
+    """The shapes of a batch's outcome; an encoder or a loss that does not fit is noticed here first."""
     return eqx.filter_eval_shape(
         lambda parameters, *batch: solve_batch(task.experiment, task.model(parameters), *batch),
         task.parameters,
@@ -84,7 +84,7 @@ def outcome_shapes(task: Task) -> Outcome:
     )
 
 
-def example_batch(task: Task) -> tuple[Array, Array, PRNGKeyArray]:
+def example_batch(task: Task) -> tuple[Array, Array, Key[Array, " batch"]]:
     """The first batch of the training split."""
     size = task.experiment.batch_size
     split = task.dataset.train
@@ -95,10 +95,10 @@ def example_batch(task: Task) -> tuple[Array, Array, PRNGKeyArray]:
 def make_steps(
     task: Task, optimiser: optax.GradientTransformation
 ) -> Callable[[State, PyTree, Array, Array, Array, PRNGKeyArray, Array, Array], State]:
-    """`steps(state, frozen, inputs, targets, order, key, start, stop)`: the steps from `start` to before `stop`.
+    """`steps(state, frozen, inputs, targets, order, key, start, stop)`: from `start` to before `stop`.
 
-    `order[step]` are the rows of a batch; a step's samples draw from `key` folded with the step, so it does not matter
-    for the result how an epoch is cut into calls.
+    `order[step]` are the rows of a batch; a step's samples draw from `key` folded with the step, so it does
+    not matter for the result how an epoch is cut into calls.
     """
 
     def steps(state, frozen, inputs, targets, order, key, start, stop):
@@ -125,7 +125,7 @@ def train_step(
     frozen: PyTree,
     inputs: Array,
     targets: Array,
-    keys: PRNGKeyArray,
+    keys: Key[Array, " batch"],
 ) -> State:
     """One step on one batch."""
     found = _gradient(task, state.parameters, frozen, inputs, targets, keys)
@@ -140,9 +140,7 @@ def train_step(
     keep = lambda new, old: jnp.where(good, new, old)  # noqa: E731
     tally = _count(state.tally, found, counted, targets, good, bad)
     tally = jax.tree.map(lambda new, old: jnp.where(broken, old, new), tally, state.tally)
-    tally = eqx.tree_at(
-        lambda t: (t.broken, t.bad), tally, (broken, jnp.where(good, state.tally.bad, bad))
-    )
+    tally = eqx.tree_at(lambda t: (t.broken, t.bad), tally, (broken, jnp.where(good, state.tally.bad, bad)))
     return State(
         jax.tree.map(keep, parameters, state.parameters),
         jax.tree.map(keep, optimiser_state, state.optimiser),
@@ -151,13 +149,13 @@ def train_step(
 
 
 def _gradient(
-    task: Task, parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, keys: PRNGKeyArray
+    task: Task, parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, keys: Key[Array, " batch"]
 ) -> _Pass:
     """The gradient of the mean loss of the solved samples.
 
-    A failed sample has weight zero, but zero times what became of it inside the solver may still be NaN. If so, the
-    batch is solved once more with a solved sample, of weight zero too, in place of each failed one. A loop runs both
-    passes, so that the solver is compiled once.
+    A failed sample has weight zero, but zero times what became of it inside the solver may still be NaN. If
+    so, the batch is solved once more with a solved sample, of weight zero too, in place of each failed one. A
+    loop runs both passes, so that the solver is compiled once.
     """
     experiment = task.experiment
     size = inputs.shape[0]
@@ -174,7 +172,9 @@ def _gradient(
         return jnp.sum(jnp.where(counted, outcome.loss, 0.0)) / number, outcome
 
     def attempt(last: _Pass) -> _Pass:
-        (loss, outcome), gradient = jax.value_and_grad(mean_loss, has_aux=True)(parameters, last.rows, last.mask)
+        (loss, outcome), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
+            parameters, last.rows, last.mask
+        )
         code = jnp.where(last.tries == 0, outcome.code, last.code)
         solved = code == SUCCESSFUL
         first = jnp.argmax(solved).astype(last.rows.dtype)
@@ -203,9 +203,7 @@ def _first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
     return jnp.stack([jnp.where(jnp.any(x), jnp.argmax(x), -1).astype(jnp.int32) for x in flat])
 
 
-def _count(
-    tally: Tally, found: _Pass, counted: Array, targets: Array, good: Array, bad: Array
-) -> Tally:
+def _count(tally: Tally, found: _Pass, counted: Array, targets: Array, good: Array, bad: Array) -> Tally:
     outcome = found.outcome
     classes = jnp.issubdtype(targets.dtype, jnp.integer)
     correct = counted & (outcome.prediction == targets) if classes else jnp.zeros_like(counted)
@@ -230,5 +228,3 @@ def _count(
         bad=bad,
         broken=tally.broken,
     )
-
-

@@ -57,9 +57,18 @@ def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--seed", type=int, metavar="N", help="of the model, the data's order and everything random (default: 0)")
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="of the model, the data's order and everything random (default: 0)",
+    )
     add("--out", metavar="DIR", help="the run's folder (default: runs/<recipe>-seed<N>)")
-    add("--resume", action="store_true", help="go on with the run in DIR, bit for bit; other options may be left out")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with the run in DIR, bit for bit; other options may be left out",
+    )
     add("--method", metavar="NAME", help="a registered method, instead of the recipe's")
     add("--backend", metavar="NAME", help="a registered backend, such as a chip, in the loop of the method")
     add("--epochs", type=int, metavar="N", help="instead of the recipe's")
@@ -95,14 +104,16 @@ def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
     except KeyboardInterrupt as interrupt:
         if not str(interrupt):
             raise
-        raise KeyboardInterrupt(f"{interrupt}\nGo on with: saltation train {name} --out {out} --resume") from None
+        raise KeyboardInterrupt(
+            f"{interrupt}\nGo on with: saltation train {name} --out {out} --resume"
+        ) from None
     print(_result(run.summary or {}, out))
     sys.stdout.flush()
     return 0
 
 
 def _resumed(given: Any, seed: int | None, out: Path) -> tuple[Any, int, str | None]:
-    """What the run in `out` was started with, but for what is given again (which must be the same, or more epochs)."""
+    """What the run in `out` was started with; what is given again must be the same, or more epochs."""
     import dataclasses
 
     from ._config import read_config, recipe_of
@@ -112,7 +123,8 @@ def _resumed(given: Any, seed: int | None, out: Path) -> tuple[Any, int, str | N
     stored = recipe_of(config)
     if stored is None or stored.name != given.name:
         raise ValueError(
-            f"got the recipe {given.name!r} for the run in {out}, which is of {config['recipe'] or 'an Experiment'!r}; "
+            f"got the recipe {given.name!r} for the run in {out}, which is of "
+            f"{config['recipe'] or 'an Experiment'!r}; "
             "expected the same. Fix: give its recipe, or another --out."
         )
     recipe = dataclasses.replace(

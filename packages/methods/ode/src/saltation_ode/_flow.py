@@ -200,8 +200,9 @@ def _cubic_crossing(g0: Array, d0: Array, g1: Array, d1: Array, h: Array) -> Arr
     hit = over_peak | (below & (g1 >= 0))
     low = jnp.zeros_like(g0)
     high = jnp.where(over_peak, top, 1.0)
-    s = 0.5 * (low + high)
-    for _ in range(5):
+    # From the chord, or from the middle of the way up to a peak.
+    s = jnp.where(over_peak, 0.5 * top, g0 / jnp.where(hit & ~over_peak, g0 - g1, -1.0))
+    for _ in range(3):
         v = value(s)
         low, high = jnp.where(v < 0, s, low), jnp.where(v < 0, high, s)
         slope = p + s * (2.0 * q + 3.0 * s * r)

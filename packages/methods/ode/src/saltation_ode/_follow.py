@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import saltation as st
 from jax import lax
 from jaxtyping import Array
 
 from ._chunks import scan_in_chunks
 from ._component import Component, Link
+from ._fence import fenced
 from ._record import Kind, Kinds, Record, iota
 from ._search import Found
 
@@ -131,34 +133,41 @@ def _iterate(component: Component, carry: _Carry, event: _Event) -> _Carry:
     idle = kind == Kind.IDLE
 
     # The flow, and how the end of the computed step moves with its duration.
-    state, rate = {}, {}
-    for name, neuron in component.neurons.items():
-        flow = component.flows[name]
-        state[name] = _propagate(flow, neuron, start, carry.state[name], h, carry.drive[name])
-        rate[name] = lax.stop_gradient(flow.rate(neuron, start, carry.state[name], h, carry.drive[name]))
+    def flow_of(name):
+        flow, neuron = component.flows[name], component.neurons[name]
+
+        def run(state, h, drive):
+            return _propagate(flow, neuron, start, state, h, drive), flow.rate(neuron, start, state, h, drive)
+
+        return fenced(running, run, carry.state[name], h, carry.drive[name])
+
+    running = st.anywhere(~idle)
+    flowed = {name: flow_of(name) for name in names}
+    state = {name: flowed[name][0] for name in names}
+    rate = {name: lax.stop_gradient(flowed[name][1]) for name in names}
 
     # How much later the event is: zero in value, with the derivative of its time.
-    now = _difference(carry.t)
+    now = difference(carry.t)
     later = jnp.zeros((), component.dtype)
     later = jnp.where(kind == Kind.END, -now, later)
-    later = jnp.where(kind == Kind.SAMPLE, _difference(event.when) - now, later)
+    later = jnp.where(kind == Kind.SAMPLE, difference(event.when) - now, later)
     for p, name in enumerate(names):
         neuron = component.neurons[name]
         lanes = iota(component.size(name))
-        later = jnp.where(kind == kinds.arrival(p), _difference(event.when) - now, later)
+        later = jnp.where(kind == kinds.arrival(p), difference(event.when) - now, later)
         due = (kind == kinds.timer(p)) & (lanes == which)
         waiting = jnp.where(due, neuron.next_timer(carry.state[name]), 0.0)
-        later = later + jnp.sum(_difference(jnp.where(due, waiting, 0.0)))
+        later = later + jnp.sum(difference(jnp.where(due, waiting, 0.0)))
         spiking = (kind == Kind.SPIKE) & (lanes + offsets[name] == which)
         guard = jnp.where(spiking, neuron.guard(state[name]), 0.0)
         slope = jnp.where(spiking, jax.jvp(neuron.guard, (state[name],), (rate[name],))[1], 1.0)
-        later = later - jnp.sum(_difference(guard) / lax.stop_gradient(slope))
+        later = later - jnp.sum(difference(guard) / lax.stop_gradient(slope))
     for c, link in enumerate(component.links):
         here = kind == kinds.link(c)
         own = here & (iota(link.kicks.shape[0]) == _link_source(link, which))
         sent = own[:, None] & (iota(component.max_spikes)[None, :] == slot)
-        sending = jnp.sum(_difference(jnp.where(sent, carry.times[link.source], 0.0)))
-        later = jnp.where(here, sending + _difference(event.delay) - now, later)
+        sending = jnp.sum(difference(jnp.where(sent, carry.times[link.source], 0.0)))
+        later = jnp.where(here, sending + difference(event.delay) - now, later)
 
     state = jax.tree.map(lambda x, dx: x + dx * later, state, rate)
     state = jax.tree.map(lambda new, old: jnp.where(idle, old, new), state, carry.state)
@@ -196,7 +205,7 @@ def _propagate(flow, neuron, t, state, h, drive):
     return jax.checkpoint(run)(dynamic, t, state, h, drive)
 
 
-def _difference(x: Array) -> Array:
+def difference(x: Array) -> Array:
     """Zero, with the derivative of `x`."""
     return x - lax.stop_gradient(x)
 

@@ -11,11 +11,12 @@ import saltation as st
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from ._arrivals import external_arrivals, internal_links
-from ._attach import attach
+from ._attach import attach, freeze
 from ._component import Component, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, follow
-from ._search import Flags, Found, search
+from ._lif import lif_layer, solve_lif_layer
+from ._search import Flags, Summary, search
 
 _CHUNK = 32
 
@@ -95,20 +96,24 @@ class ODE(st.AbstractMethod):
         dtype = st.common_dtype(network, stimulus)
         samples = jnp.zeros(0, dtype) if save.states_at is None else save.states_at.astype(dtype)
         sources: dict[str, Any] = dict(stimulus)
-        states, final, stats, flags = {}, {}, {"spike_count": {}, "min_slope": {}, "steps": {}}, []
+        states, final, stats, flags = {}, {}, {"spike_count": {}, "min_slope": {}}, []
         for stage in network.stages():
             component = self._component(network, stage.populations, sources, initial, key, samples, t1, dtype)
-            values, found = self._solve_component(component, lanes=not stage.cyclic)
-            flags.append(found.flags)
+            given = initial is not None and not initial.keys().isdisjoint(stage.populations)
+            layer = None if stage.cyclic or component.closed is False or given else lif_layer(component)
+            if layer is not None:
+                values, summary = solve_lif_layer(component, layer)
+            else:
+                values, summary = self._solve_component(component, lanes=not stage.cyclic)
+            flags.append(summary.flags)
             for name in stage.populations:
                 shape = network.neurons[name].shape
                 sources[name] = st.Spikes.from_dense(values.times[name])
                 final[name] = _reshape(values.final[name], shape)
                 if values.states is not None:
                     states[name] = _reshape(values.states[name], (samples.shape[0], *shape))
-                stats["spike_count"][name] = found.count[name]
-                stats["min_slope"][name] = jnp.min(found.min_slope[name])
-                stats["steps"][name] = jnp.max(found.steps)
+                stats["spike_count"][name] = summary.count[name]
+                stats["min_slope"][name] = jnp.min(summary.min_slope[name])
         rates = {name: count.astype(dtype) / t1 for name, count in stats["spike_count"].items()}
         solution = st.Solution(
             spikes={name: sources[name] for name in network.neurons} if save.spikes else None,
@@ -150,23 +155,26 @@ class ODE(st.AbstractMethod):
             atol=tolerance if self.atol is None else self.atol,
         )
 
-    def _solve_component(self, component: Component, *, lanes: bool) -> tuple[Values, Found]:
+    def _solve_component(self, component: Component, *, lanes: bool) -> tuple[Values, Summary]:
         neurons = 1 if lanes else sum(component.size(name) for name in component.neurons)
         spikes = 6 * neurons * component.max_spikes  # rejected and short steps around each spike
-        steps = 400 if self.step is None else math.ceil(component.t1 / self.step)
+        # Unused room costs memory, not time. The defaults in float64 are strict and take many steps.
+        adaptive_room = 4000 if jnp.finfo(component.dtype).bits == 64 else 1000
+        steps = adaptive_room if self.step is None else math.ceil(component.t1 / self.step)
         max_steps = min(steps + spikes, steps + 4000) if self.max_steps is None else self.max_steps
         first_step = component.t1 / 100 if self.step is None else self.step
 
-        def solve(component: Component) -> tuple[Values, Found]:
-            frozen = jax.lax.stop_gradient(component)
+        def solve(component: Component) -> tuple[Values, Summary]:
+            frozen = freeze(component)
             found = search(frozen, max_steps=max_steps, first_step=first_step, chunk=_CHUNK)
             values = Values(found.times, found.states, found.final)
-            return attach(lambda c, found: follow(c, found, chunk=_CHUNK), component, found, values), found
+            values = attach(lambda c, found: follow(c, found, chunk=_CHUNK), component, found, values)
+            return values, Summary(found.count, found.min_slope, found.flags)
 
         if not lanes:
             return solve(component)
         own, shared = split_lanes(component)
-        values, found = jax.vmap(lambda own: solve(eqx.combine(own, shared)))(own)
+        values, summary = jax.vmap(lambda own: solve(eqx.combine(own, shared)))(own)
         (name,) = component.neurons
         # The axes over neurons ([n, 1]) become those of a population ([n]).
         values = Values(
@@ -174,12 +182,8 @@ class ODE(st.AbstractMethod):
             None if values.states is None else jax.tree.map(lambda x: jnp.moveaxis(x[..., 0], 0, 1), values.states),
             jax.tree.map(lambda x: x[..., 0], values.final),
         )
-        found = found._replace(
-            count={name: found.count[name][:, 0]},
-            min_slope={name: found.min_slope[name][:, 0]},
-            flags=Flags(*(jnp.any(flag) for flag in found.flags)),
-        )
-        return values, found
+        count, min_slope = ({name: of[name][:, 0]} for of in (summary.count, summary.min_slope))
+        return values, Summary(count, min_slope, Flags(*(jnp.any(flag) for flag in summary.flags)))
 
 
 def _cast(x: Any, dtype) -> Array:
@@ -218,26 +222,30 @@ def _check_start(neurons: dict[str, st.AbstractNeuron], state: dict[str, Any]) -
 
 def _result(flags: list[Flags], stimulus, network, samples: Array, t1: float, final) -> st.RESULTS:
     total = Flags(*(jnp.any(jnp.stack(each)) for each in zip(*flags, strict=True)))
-    broken = _any(jnp.isnan, (stimulus, samples)) | _any(lambda x: ~jnp.isfinite(x), network)
-    for source in stimulus.values():
-        if isinstance(source, st.Spikes):
-            broken = broken | jnp.any(source.time < 0)
-        else:
-            broken = broken | _any(lambda x: ~jnp.isfinite(x), source)
-    bad_samples = jnp.any(samples < 0) | jnp.any(samples > t1) | jnp.any(samples[1:] < samples[:-1])
+    times = [source.time for source in stimulus.values() if isinstance(source, st.Spikes)]
+    currents = [source for source in stimulus.values() if isinstance(source, st.Current)]
+    # Comparisons with NaN are false, so each test is written as what must hold.
+    good_times = [jnp.all(time >= 0) for time in times]
+    good_input = jnp.all(jnp.stack([*good_times, *(_finite(leaf) for leaf in _floats((network, currents)))]))
+    bad_samples = ~jnp.all((samples >= 0) & (samples <= t1)) | jnp.any(samples[1:] < samples[:-1])
+    finite = jnp.all(jnp.stack([_finite(leaf) for leaf in _floats(final)]))
     result = st.RESULTS.successful
     for failed, outcome in (
         (total.guard_at_start, st.RESULTS.guard_at_start),
         (total.max_steps_reached, st.RESULTS.max_steps_reached),
         (total.max_spikes_reached, st.RESULTS.max_spikes_reached),
-        (total.diverged | _any(lambda x: ~jnp.isfinite(x), final), st.RESULTS.diverged),
+        (total.diverged | ~finite, st.RESULTS.diverged),
         (bad_samples, st.RESULTS.bad_save_times),
-        (broken, st.RESULTS.non_finite_input),
+        (~good_input, st.RESULTS.non_finite_input),
     ):
         result = st.RESULTS.where(failed, outcome, result)
     return result
 
 
-def _any(test, tree: Any) -> Array:
-    leaves = [jnp.any(test(leaf)) for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
-    return jnp.any(jnp.stack(leaves)) if leaves else jnp.zeros((), bool)
+def _floats(tree: Any) -> list[Array]:
+    return [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
+
+
+def _finite(x: Array) -> Array:
+    """Whether all of `x` is finite, from its largest magnitude: one reduction."""
+    return jnp.max(jnp.abs(x), initial=0.0) < jnp.inf

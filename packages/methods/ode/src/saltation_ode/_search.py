@@ -15,6 +15,7 @@ from jaxtyping import Array
 
 from ._chunks import padded_length, scan_in_chunks
 from ._component import Arrivals, Component, Link
+from ._fence import fenced
 from ._record import Kind, Kinds, Record, iota
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
@@ -27,6 +28,14 @@ class Flags(NamedTuple):
     max_steps_reached: Array
     diverged: Array
     guard_at_start: Array
+
+
+class Summary(NamedTuple):
+    """What a user wants to know of a search, dictionaries by population."""
+
+    count: dict[str, Array]  # [n], how often each neuron spiked
+    min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
+    flags: Flags
 
 
 class Found(NamedTuple):
@@ -176,6 +185,9 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
     active = kind != Kind.IDLE
+    kind, which, h, reached, control = fenced(
+        st.anywhere(~carry.finished), lambda *x: x, kind, which, h, reached, control
+    )
     t_end = jnp.where(active, jnp.where(reached & ~spike & ~lift, stop, t + h), t)
     state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)
@@ -253,10 +265,13 @@ def _numerical_step(component: Component, carry: _Carry, remaining: Array, lift:
 
 
 def _attempts(component: Component, carry: _Carry, h: Array):
-    return [
-        component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
-        for name, neuron in component.neurons.items()
-    ]
+    def attempt(h):
+        return [
+            component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
+            for name, neuron in component.neurons.items()
+        ]
+
+    return fenced(st.anywhere(~carry.finished), attempt, h)
 
 
 def _spike(component: Component, carry: _Carry, spiking: Array, spiker: Array, iteration: Array, lift: Array):

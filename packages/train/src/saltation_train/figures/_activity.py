@@ -4,9 +4,10 @@ from typing import Any
 
 import jax
 import numpy as np
-import saltation as st
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+
+import saltation as st
 
 from .._run import Run
 from ._style import GREY, TWO_COLUMNS, Picture, colour, new_figure
@@ -91,7 +92,9 @@ def _raster(axes: Axes, run: Run, populations: dict[str, st.Spikes]) -> None:
         time, index = np.asarray(train.time)[valid], np.asarray(train.index)[valid]
         y = base + (0.06 + 0.88 * (index + 0.5) / train.size) * height
         length = np.clip(900.0 / total, 1.5, 7.0)
-        axes.plot(time, y, "|", color=colour(i), markersize=length, markeredgewidth=1.0, rasterized=len(time) > 3000)
+        axes.plot(
+            time, y, "|", color=colour(i), markersize=length, markeredgewidth=1.0, rasterized=len(time) > 3000
+        )
         ticks.append((base + height / 2, f"{name}\n({train.size})"))
         if base:
             axes.axhline(base, color=GREY, linewidth=0.4)
@@ -114,7 +117,9 @@ def _membranes(
     named = is_output and len(classes) == voltage.shape[1]
     for i, neuron in enumerate(chosen):
         label = classes[neuron] if named else f"neuron {neuron}"
-        axes.plot(times, voltage[:, neuron], color=colour(i if is_output else i + 3), label=label, linewidth=1.0)
+        axes.plot(
+            times, voltage[:, neuron], color=colour(i if is_output else i + 3), label=label, linewidth=1.0
+        )
         mine = np.asarray(train.time)[np.asarray(train.index) == neuron]
         top = np.interp(mine, times, voltage[:, neuron])
         axes.plot(mine, top, "o", color=colour(i if is_output else i + 3), markersize=3.5, clip_on=False)
@@ -136,4 +141,3 @@ def _caption(run: Run, sample: int, traces: bool) -> str:
         text += f", class {classes[int(scores.target[sample])]}, predicted {name}"
     rest = " Dots mark spikes." if traces else " This method gives no membrane potentials."
     return text + "." + rest
-

@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
-import saltation as st
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
+
+import saltation as st
 
 from .._run import Run
 from .._score import Scores
@@ -72,8 +73,12 @@ def _classes(run: Run, grid: _Grid, scores: Scores) -> Picture:
     panel(left, "a", f"all {len(wrong)} test samples")
     panel(right, "b", f"wrong: {int(wrong.sum())}")
     right.set_ylabel("")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(classes), markerscale=2)
-    caption = "Background: the predicted class (grey: no decision). Dots: test samples in the colour of their true class."
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=len(classes), markerscale=2
+    )
+    caption = (
+        "Background: the predicted class (grey: no decision). Dots: test samples, coloured by true class."
+    )
     return Picture("Decision map", figure, caption)
 
 
@@ -128,5 +133,3 @@ def _is_plane(inputs: np.ndarray) -> bool:
     if inputs.ndim != 2 or inputs.shape[1] not in (2, 4):
         return False
     return inputs.shape[1] == 2 or bool(np.allclose(inputs[:, :2] + inputs[:, 2:], 1.0, atol=1e-5))
-
-

@@ -27,7 +27,9 @@ def learning_curves(run: Run) -> list[Picture]:
         _curve(axes, run.metrics, f"train_{name}", "training", COLOURS[0])
         _curve(axes, run.metrics, f"validation_{name}", "validation", COLOURS[1])
         if best is not None:
-            axes.axvline(best.epoch, color=GREY, linestyle=":", linewidth=1, label=f"best, epoch {best.epoch}")
+            axes.axvline(
+                best.epoch, color=GREY, linestyle=":", linewidth=1, label=f"best, epoch {best.epoch}"
+            )
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -36,14 +38,22 @@ def learning_curves(run: Run) -> list[Picture]:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         _scale(axes, name, run.metrics)
     panels[-1].legend(loc="lower right" if quantities[-1] == "accuracy" else "upper right")
-    return [Picture("Learning curves", figure, "Means over an epoch while it trains, and after it on the validation split.")]
+    return [
+        Picture(
+            "Learning curves",
+            figure,
+            "Means over an epoch while it trains, and after it on the validation split.",
+        )
+    ]
 
 
 def _curve(axes: Axes, metrics: list[dict[str, Any]], key: str, label: str, colour: str) -> None:
     points = [(line["epoch"], _value(line, key)) for line in metrics if _value(line, key) is not None]
     if points:
         epochs, values = zip(*points, strict=True)
-        axes.plot(epochs, values, color=colour, label=label, marker="o" if len(points) < 8 else None, markersize=3)
+        axes.plot(
+            epochs, values, color=colour, label=label, marker="o" if len(points) < 8 else None, markersize=3
+        )
 
 
 def _scale(axes: Axes, name: str, metrics: list[dict[str, Any]]) -> None:

@@ -27,7 +27,8 @@ def statistics(run: Run) -> list[Picture]:
     figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower center", ncols=len(counts))
     silent = ", ".join(f"{name} {np.mean(count == 0):.0%}" for name, count in counts.items())
     caption = (
-        f"Neurons that never spike on the test split: {silent}. An exact gradient says nothing about a silent neuron, and "
+        f"Neurons that never spike on the test split: {silent}. An exact gradient says nothing about a "
+        "silent neuron, and "
         "grows without bound where the potential only just touches the threshold."
     )
     return [Picture("Silent neurons and threshold slopes", figure, caption)]
@@ -51,7 +52,14 @@ def _spikes(axes: Axes, run: Run) -> None:
     for i, (name, count) in enumerate(run.test.spike_count.items()):
         rate = np.sort(count / samples)[::-1]
         position = (np.arange(len(rate)) + 0.5) / len(rate)
-        axes.plot(position, rate, color=colour(i), label=name, marker="o" if len(rate) < 50 else None, markersize=2.5)
+        axes.plot(
+            position,
+            rate,
+            color=colour(i),
+            label=name,
+            marker="o" if len(rate) < 50 else None,
+            markersize=2.5,
+        )
     axes.set_xlabel("neurons, most active first")
     axes.set_ylabel("spikes per test sample")
     axes.set_ylim(bottom=0.0)

@@ -1,4 +1,4 @@
-"""What all pictures share: sizes for a paper's columns, and colours that colour-blind readers can tell apart."""
+"""What all pictures share: sizes for a paper's columns, and colours that all readers can tell apart."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +58,8 @@ def style() -> Iterator[None]:
     """Matplotlib's settings for the block, whatever the user's own are."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS)
+        for name, value in _SETTINGS.items():
+            matplotlib.rcParams[name] = value
         yield
 
 

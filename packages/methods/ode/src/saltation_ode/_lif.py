@@ -1,0 +1,248 @@
+"""Layers of leaky integrate-and-fire neurons that do not feed back: the fast way, exact for every ratio of constants.
+
+Without resets the neuron is linear: `v_free(t)` and `i(t)` are sums over the arrivals. A reset at `T` takes
+`(v_threshold - v_reset) exp(-(t - T) / tau_mem)` from `v` for good, so the condition for the k-th spike is
+
+    v_free(T_k) - sum_{l<k} (v_threshold - v_reset) exp(-(T_k - T_l) / tau_mem) = v_threshold.
+
+The search walks once through the sorted arrivals, the whole layer and the whole batch at a time. The derivative is
+that of the condition above, at the times that were found: a linear scan over the arrivals and a few operations a spike.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import saltation as st
+from jax import lax
+from jaxtyping import Array
+
+from ._attach import attach, freeze
+from ._component import Component
+from ._follow import Values, difference
+from ._record import iota
+from ._search import Flags, Summary
+
+
+class LIFLayer(eqx.Module):
+    """A layer in the units of the formulas: potentials from the leak, the constant current `drive` among the inputs.
+
+    `time` is `[N]`, or `[N, n]` where each neuron has its own order; constants are `[]` or `[n]`.
+    """
+
+    tau_mem: Any
+    tau_syn: Any
+    theta: Any
+    v_reset: Any
+    v: Array
+    i: Array
+    drive: Array
+    time: Array
+    kicks: Array
+    samples: Array
+
+
+class LIFFound(NamedTuple):
+    """What the search found, arrays of `[n, max_spikes]` and `[n]`."""
+
+    times: Array
+    segment: Array  # how many arrivals came before each spike
+    count: Array
+    min_slope: Array
+    flags: Flags
+
+
+def lif_layer(component: Component) -> LIFLayer | None:
+    """The component as a LIF layer, `None` if it is not one."""
+    (name,) = component.neurons
+    constants, arrivals = component.neurons[name].lif(), component.arrivals[name]
+    if constants is None or arrivals.steps is not None or set(arrivals.kicks) - {"current"}:
+        return None
+    state, dtype = component.state[name], component.dtype
+    n = component.size(name)
+    return LIFLayer(
+        constants.tau_mem,
+        constants.tau_syn,
+        constants.v_threshold - constants.v_leak,
+        constants.v_reset - constants.v_leak,
+        state.v - constants.v_leak,
+        state.i,
+        component.drive[name],
+        arrivals.time,
+        arrivals.kicks.get("current", jnp.zeros((arrivals.time.shape[0], n), dtype)),
+        component.samples,
+    )
+
+
+def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summary]:
+    """The spikes and states of a LIF layer, differentiable."""
+    (name,) = component.neurons
+    neuron = component.neurons[name]
+    constants = neuron.lif()
+    room = 1 if constants.at_most_once else component.max_spikes
+    t1 = component.t1
+    found = _search(freeze(layer), room, t1, constants.at_most_once)
+
+    def outputs(layer, found):
+        return _follow(layer, found, t1)
+
+    values = (found.times, outputs(freeze(layer), found)[1])
+    times, (v, i) = attach(outputs, layer, found, values)
+    missing = component.max_spikes - room
+    times = jnp.pad(times, ((0, 0), (0, missing)), constant_values=jnp.inf)
+
+    def state_at(when, v, i):
+        spiked = jnp.any(found.times <= when, axis=1) & (found.count > 0)
+        fresh, reset = component.state[name], neuron.reset(component.state[name])
+        flagged = jax.tree.map(lambda new, old: jnp.where(spiked, new, old), reset, fresh)
+        return constants.write(flagged, v + constants.v_leak, i)
+
+    states = jax.vmap(state_at)(layer.samples, v[:-1], i[:-1]) if layer.samples.shape[0] else None
+    final = state_at(jnp.inf, v[-1], i[-1])
+    return Values({name: times}, None if states is None else {name: states}, {name: final}), Summary(
+        {name: found.count}, {name: found.min_slope}, found.flags
+    )
+
+
+def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFound:
+    """All spikes up to `t1`: a scan over the intervals between arrivals, and in each as many passes as spikes."""
+    n = layer.v.shape[0]
+    dtype = layer.v.dtype
+    starts, ends = _intervals(layer.time, t1)
+    kicks = jnp.concatenate([layer.kicks, jnp.zeros((1, n), dtype)])
+    slots = iota(room)[None, :]
+    armed = layer.v < layer.theta
+
+    def first_crossing(v, i, duration):
+        return st.lif_crossing(v, i, duration, layer.drive, layer.theta, layer.tau_mem, layer.tau_syn)
+
+    def interval(carry, x):
+        v, i, times, segment, count, min_slope, overflow, blocked = carry
+        start, end, kick, e = x
+        base = jnp.zeros(n, dtype) + start
+        left = jnp.zeros(n, dtype) + (end - start)
+
+        def spikes_ahead(v, i, left, count, blocked):
+            exhausted = (count >= 1) if at_most_once else blocked
+            return st.lif_hits(v, i, left, layer.drive, layer.theta, layer.tau_mem, layer.tau_syn) & ~exhausted
+
+        def unfinished(inner):
+            return st.anywhere(jnp.any(inner[-1]))
+
+        def one_spike(inner):
+            v, i, base, left, times, segment, count, min_slope, overflow, blocked, hit = inner
+            u = jnp.where(hit, first_crossing(v, i, left), 0.0)
+            when = base + u
+            _, i_there = st.lif_flow(v, i, u, layer.drive, layer.tau_mem, layer.tau_syn)
+            slope = (layer.drive + i_there - layer.theta) / layer.tau_mem
+            here = hit[:, None] & (slots == count[:, None])
+            times = jnp.where(here, when[:, None], times)
+            segment = jnp.where(here, e, segment)
+            overflow = overflow | jnp.any(hit & (count >= room))
+            blocked = blocked | (hit & (count >= room))
+            count = count + (hit & (count < room)).astype(jnp.int32)
+            min_slope = jnp.where(hit, jnp.minimum(min_slope, slope), min_slope)
+            v = jnp.where(hit, jnp.zeros_like(v) + layer.v_reset, v)
+            i = jnp.where(hit, i_there, i)
+            base = jnp.where(hit, when, base)
+            left = jnp.where(hit, jnp.maximum(end - when, 0.0), left)
+            hit = hit & spikes_ahead(v, i, left, count, blocked)
+            return v, i, base, left, times, segment, count, min_slope, overflow, blocked, hit
+
+        hit = spikes_ahead(v, i, left, count, blocked)
+        inner = (v, i, base, left, times, segment, count, min_slope, overflow, blocked, hit)
+        inner = lax.while_loop(unfinished, one_spike, inner)
+        v, i, _, left, times, segment, count, min_slope, overflow, blocked, _ = inner
+        v, i = st.lif_flow(v, i, left, layer.drive, layer.tau_mem, layer.tau_syn)
+        return (v, i + kick, times, segment, count, min_slope, overflow, blocked), None
+
+    no = jnp.zeros((), bool)
+    carry = (
+        layer.v,
+        layer.i,
+        jnp.full((n, room), jnp.inf, dtype),
+        jnp.zeros((n, room), jnp.int32),
+        jnp.zeros(n, jnp.int32),
+        jnp.full(n, jnp.inf, dtype),
+        no,
+        jnp.zeros(n, bool),
+    )
+    (_, _, times, segment, count, min_slope, overflow, _), _ = lax.scan(
+        interval, carry, (starts, ends, kicks, iota(starts.shape[0]))
+    )
+    above = jnp.any(~armed) | jnp.any(layer.v_reset >= layer.theta)
+    return LIFFound(times, segment, count, min_slope, Flags(overflow, no, no, above))
+
+
+def _intervals(time: Array, t1: float) -> tuple[Array, Array]:
+    """Starts and ends of the intervals between arrivals, `[N + 1]` (or `[N + 1, n]`), clamped to `t1`."""
+    clamped = jnp.minimum(time, t1)
+    shape = (1, *time.shape[1:])
+    return (
+        jnp.concatenate([jnp.zeros(shape, time.dtype), clamped]),
+        jnp.concatenate([clamped, jnp.full(shape, t1, time.dtype)]),
+    )
+
+
+def _follow(layer: LIFLayer, found: LIFFound, t1: float) -> tuple[Array, tuple[Array, Array]]:
+    """Spike times `[n, room]`, and `v` and `i` `[S + 1, n]` at the samples and at `t1`, without a search."""
+    # Spikes as [room, n]: the layer is the axis that vectorises.
+    finite = jnp.isfinite(found.times).T
+    spikes = jnp.where(finite, found.times.T, 0.0)
+    lanes = iota(layer.v.shape[0])
+
+    # The free potential and the current just after each arrival; entry 0 is time 0.
+    start, v_free, i_free = _free_response(layer, t1)
+
+    def free_at(when, entry):
+        """`v_free` and `i` at `when`, from the last arrival before it; arrays of `[..., n]`."""
+        since = when - (start[entry] if start.ndim == 1 else start[entry, lanes])
+        return st.lif_flow(
+            v_free[entry, lanes], i_free[entry, lanes], since, layer.drive, layer.tau_mem, layer.tau_syn
+        )
+
+    v, i = free_at(spikes, found.segment.T)
+    slope = lax.stop_gradient((layer.drive + i - layer.theta) / layer.tau_mem)
+    safe = finite & (slope > 0)
+    # v = theta, by one step of Newton's iteration at the time that the search has found: zero in value.
+    own_share = -difference(jnp.where(safe, v - layer.theta, 0.0)) / jnp.where(safe, slope, 1.0)
+    jump = layer.theta - layer.v_reset
+    gaps = jnp.diff(spikes, axis=0, prepend=jnp.zeros_like(spikes[:1]))
+    decay = jnp.exp(-jnp.where(finite, gaps, 0.0) / layer.tau_mem)
+    taken = jnp.zeros_like(layer.v)  # what the resets so far take from v
+    later = []
+    for k in range(found.times.shape[1]):
+        held = taken * decay[k]
+        share = difference(jnp.where(safe[k], held, 0.0)) / jnp.where(safe[k], slope[k], 1.0)
+        later.append(own_share[k] + share)
+        taken = held + jump * (1.0 + later[k] / layer.tau_mem)
+    times = jnp.where(finite, spikes + jnp.stack(later), jnp.inf)
+    exact = jnp.where(finite, times, 0.0)
+
+    def state_at(when):
+        entry = jnp.sum((start[1:] <= when).astype(jnp.int32), axis=0)
+        entry = jnp.broadcast_to(entry, lanes.shape)
+        v, i = free_at(when, entry)
+        before = finite & (lax.stop_gradient(exact) <= when)
+        left = jnp.where(before, jnp.exp(-jnp.where(before, when - exact, 0.0) / layer.tau_mem), 0.0)
+        return v - jump * jnp.sum(left, axis=0), i
+
+    moments = jnp.concatenate([layer.samples, jnp.full(1, t1, layer.v.dtype)])
+    return times.T, jax.vmap(state_at)(moments)
+
+
+def _free_response(layer: LIFLayer, t1: float) -> tuple[Array, Array, Array]:
+    """Times `[N + 1]` (or `[N + 1, n]`), and `v` and `i` `[N + 1, n]` just after them, if nothing were ever reset."""
+    time = jnp.where(layer.time <= t1, layer.time, t1)
+    start = jnp.concatenate([jnp.zeros((1, *time.shape[1:]), time.dtype), time])
+
+    def step(carry, x):
+        v, i = carry
+        gap, kick = x
+        v, i = st.lif_flow(v, i, gap, layer.drive, layer.tau_mem, layer.tau_syn)
+        i = i + kick
+        return (v, i), (v, i)
+
+    _, (v, i) = lax.scan(step, (layer.v, layer.i), (jnp.diff(start, axis=0), layer.kicks))
+    return start, jnp.concatenate([layer.v[None], v]), jnp.concatenate([layer.i[None], i])

@@ -1,0 +1,5 @@
+from . import strategies as strategies
+from ._case import Case as Case
+from ._differences import check_gradient as check_gradient
+from ._method import MethodConformance as MethodConformance
+from ._neuron import NeuronConformance as NeuronConformance

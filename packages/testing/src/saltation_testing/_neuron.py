@@ -1,0 +1,338 @@
+"""The conformance suite of neurons."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import saltation as st
+from saltation import AbstractNeuron
+
+from ._compare import check_close, check_finite
+from ._neuron_states import currents_of, states_of
+from ._suite import AbstractSuite, parametrise
+
+
+class NeuronConformance(AbstractSuite):
+    """The laws of a neuron. Subclass it in a test file and name what is to be tested.
+
+    - `neurons`: by name; Python numbers and arrays as parameters are worth one entry each.
+    - `ports`: where spikes arrive; the first one must be able to make the neuron spike.
+    - `duration`: within which a strong drive makes the neuron spike, in its own unit of time.
+
+    ```python
+    class TestLIF(NeuronConformance):
+        neurons = {"fixed": LIF(4), "trained": LIF(4, tau_mem=jnp.full(4, 20.0))}
+    ```
+    """
+
+    neurons: ClassVar[Mapping[str, AbstractNeuron] | Callable[[], Mapping[str, AbstractNeuron]]]
+    ports: ClassVar[tuple[str, ...]] = ("current",)
+    duration: ClassVar[float] = 50.0
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "neuron" in metafunc.fixturenames:
+            neurons = self.neurons() if callable(self.neurons) else self.neurons
+            parametrise(metafunc, "neuron", {name: _with_size(neuron) for name, neuron in neurons.items()})
+        parametrise(metafunc, "port", {port: port for port in self.ports})
+
+    @pytest.fixture
+    def states(self, neuron: AbstractNeuron) -> dict[str, Any]:
+        return states_of(neuron, self.ports[0], self.duration)
+
+    @pytest.fixture
+    def functions(self, neuron: AbstractNeuron) -> dict[str, Callable]:
+        return _functions(self.ports, neuron)
+
+    def test_a_state_is_one_float_array_of_the_shape_for_each_variable(self, neuron):
+        state = neuron.init()
+        assert jax.tree.leaves(state), "init: the state has no variables."
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+            name = f"init(){jax.tree_util.keystr(path)}"
+            assert isinstance(leaf, jax.Array), f"{name}: got {type(leaf).__name__}; expected an array."
+            assert leaf.shape == neuron.shape, f"{name}: got the shape {leaf.shape}; expected {neuron.shape}."
+            assert jnp.issubdtype(leaf.dtype, jnp.floating), f"{name}: got {leaf.dtype}; expected floats."
+            assert not jnp.any(jnp.isnan(leaf)), f"{name}: NaN."
+        check_close(
+            jax.tree.structure(neuron.init(key=jax.random.key(0))).num_leaves,
+            len(jax.tree.leaves(state)),
+            "init(key=...): number of variables",
+        )
+
+    def test_with_shape_gives_a_population_of_that_shape(self, neuron):
+        same = neuron.with_shape(neuron.shape)
+        check_close(same.init(), neuron.init(), "with_shape(its own).init()")
+        if any(np.shape(leaf) for leaf in jax.tree.leaves(neuron)):
+            pytest.skip("it has parameters for each unit, so it has no other shape")
+        for shape in (3, (2, 3)):
+            other = neuron.with_shape(shape)
+            expected = (shape,) if isinstance(shape, int) else shape
+            assert type(other) is type(neuron) and other.shape == expected and other.size == np.prod(expected)
+            for leaf in jax.tree.leaves(other.init()):
+                assert leaf.shape == expected, f"with_shape({shape}).init(): got a leaf of shape {leaf.shape}."
+
+    def test_functions_keep_structure_shape_and_precision(self, neuron, states, functions):
+        for state_name, state in states.items():
+            for name, function in functions.items():
+                value = function(neuron, state)
+                if name in _STATE_VALUED or name.startswith("receive"):
+                    got, wanted = jax.tree.structure(value), jax.tree.structure(state)
+                    assert got == wanted, f"{name} of a state {state_name}: got {got}; expected {wanted}."
+                for leaf in jax.tree.leaves(value):
+                    what = f"{name} of a state {state_name}"
+                    assert leaf.shape == neuron.shape, f"{what}: shape {leaf.shape}; expected {neuron.shape}."
+                    assert leaf.dtype == jnp.result_type(float), f"{what}: got {leaf.dtype}."
+                    assert not jnp.any(jnp.isnan(leaf)), f"{what}: NaN."
+
+    def test_units_do_not_see_each_other(self, neuron, states, functions):
+        flat = int(np.prod(neuron.shape))
+        choices = {
+            "permuted": np.random.default_rng(2).permutation(flat),
+            "one unit": np.array([flat - 1]),
+            "a unit of shape ()": np.array(flat - 1),
+        }
+        for choice_name, choice in choices.items():
+            take = functools.partial(_take, shape=neuron.shape, choice=choice)
+            for state_name, state in states.items():
+                for name, function in functions.items():
+                    expected = take(function(neuron, state))
+                    actual = function(take(neuron), take(state), choice)
+                    check_close(actual, expected, f"{name} of a state {state_name}, {choice_name}")
+
+    def test_guard_is_below_zero_at_the_start_and_after_a_spike(self, neuron, states):
+        for name in ("at the start", "after a spike"):
+            guard = np.asarray(neuron.guard(states[name]))
+            assert (guard < 0).all(), f"guard {name}: {guard.max()}; expected it below 0."
+
+    def test_kicks_add_up(self, neuron, states, port):
+        for name, state in states.items():
+            kick = jnp.abs(currents_of(neuron))
+            one = neuron.receive(state, kick, port)
+            what = f"receive at {port!r} of a state {name}"
+            check_close(neuron.receive(state, 0.0 * kick, port), state, f"{what}: no kick")
+            check_close(neuron.receive(one, 2.0 * kick, port), neuron.receive(state, 3.0 * kick, port), f"{what}: sum")
+            check_close(neuron.receive(one, -kick, port), state, f"{what}: a kick and back", atol=1e-9)
+
+    def test_an_unknown_port_is_refused(self, neuron):
+        kick = jnp.zeros(neuron.shape)
+        with pytest.raises(ValueError, match="no_such_port"):
+            neuron.receive(neuron.init(), kick, "no_such_port")
+
+    def test_timers_lie_ahead_and_end(self, neuron, states):
+        for name, state in states.items():
+            wait = neuron.next_timer(state)
+            assert bool(jnp.all(wait > 0)), f"next_timer of a state {name}: {wait.min()}; expected it above 0, or inf."
+            due = jnp.isfinite(wait)
+            waited = _advance(neuron, state, jnp.where(due, wait, 0.0))
+            left = jnp.where(due, neuron.next_timer(waited), 0.0)
+            check_close(left, jnp.zeros_like(left), f"next_timer of a state {name}, when it is due", atol=1e-6)
+            again = jnp.where(due, neuron.next_timer(neuron.on_timer(waited)), jnp.inf)
+            assert bool(jnp.all(again > 1e-6)), f"next_timer after on_timer of a state {name}: due at once, again."
+
+    def test_traits_are_records_or_none(self, neuron):
+        for trait, record in (
+            ("lif", st.LIFDynamics),
+            ("closed_form", st.ClosedForm),
+            ("rate", st.RateDynamics),
+            ("noise", st.NoiseDynamics),
+        ):
+            value = getattr(neuron, trait)()
+            assert value is None or isinstance(value, record), f"{trait}(): got {value!r}."
+
+    def test_closed_form_is_the_flow_of_the_vector_field(self, neuron, states):
+        closed = _closed_form(neuron)
+        current = currents_of(neuron)
+        for name, state in states.items():
+            what = f"closed_form().flow of a state {name}"
+            longest = jnp.minimum(0.2 * self.duration, neuron.next_timer(state))
+            check_close(closed.flow(state, 0.0 * longest, current), state, f"{what}, for no time", atol=1e-10)
+            for fraction in (0.0, 0.3, 1.0):
+                flow = lambda u, state=state: closed.flow(state, u, current)  # noqa: E731
+                reached, slope = jax.jvp(flow, (fraction * longest,), (jnp.ones_like(longest),))
+                field = neuron.vector_field(jnp.zeros(()), reached, current)
+                check_close(slope, field, f"{what}: its slope", rtol=1e-7, atol=1e-9)
+                rest = closed.flow(reached, (1 - fraction) * longest, current)
+                check_close(rest, flow(longest), f"{what}, in two parts", rtol=1e-8, atol=1e-10)
+
+    def test_crossing_is_where_the_guard_rises_through_zero(self, neuron, states):
+        closed = _closed_form(neuron)
+        for name, state in states.items():
+            if name in ("at the threshold", "after a spike"):
+                continue
+            duration = jnp.minimum(self.duration, neuron.next_timer(state))
+            for level in (0.0, 0.5, 2.0, 20.0):
+                current = jnp.full(neuron.shape, level)
+                guard = lambda u, s=state, c=current: neuron.guard(closed.flow(s, u, c))  # noqa: E731
+                _check_crossing(
+                    closed.crossing(state, duration, current),
+                    jax.jit(guard),
+                    duration,
+                    f"closed_form().crossing of a state {name} under a current of {level}",
+                )
+
+    def test_lif_record_is_the_neuron(self, neuron, states):
+        lif = neuron.lif()
+        if lif is None:
+            pytest.skip("it is not a leaky integrate-and-fire neuron")
+        current = currents_of(neuron)
+        for name, state in states.items():
+            what = f"lif() and a state {name}: "
+            field = neuron.vector_field(jnp.zeros(()), state, current)
+            check_close(field.v, (lif.v_leak - state.v + state.i + current) / lif.tau_mem, what + "dv/dt")
+            check_close(field.i, -state.i / lif.tau_syn, what + "di/dt")
+            kicked = neuron.receive(state, current, "current")
+            check_close((kicked.v, kicked.i), (state.v, state.i + current), what + "a kick")
+            written = lif.write(state, state.v + 1.0, state.i - 1.0)
+            check_close((written.v, written.i), (state.v + 1.0, state.i - 1.0), what + "write")
+            check_close(lif.write(written, state.v, state.i), state, what + "write, and back", atol=1e-10)
+            reset = neuron.reset(state)
+            check_close((reset.v, reset.i), (jnp.zeros_like(state.v) + lif.v_reset, state.i), what + "reset")
+        start = neuron.init()
+        check_close(neuron.guard(start), start.v - lif.v_threshold, "lif() at the start: guard")
+        again = lif.write(states["after a spike"], start.v + 2.0 * (lif.v_threshold - start.v), start.i)
+        fires_again = np.asarray(neuron.guard(again) >= 0)
+        assert (fires_again != lif.at_most_once).all(), "lif().at_most_once: says something else than the guard."
+
+    def test_a_number_and_an_array_are_one_parameter(self, neuron, states, functions):
+        arrays = _with_arrays(neuron)
+        for state_name, state in states.items():
+            for name, function in functions.items():
+                what = f"{name} of a state {state_name}, parameters as arrays"
+                atol = 1e-6 if "crossing" in name else 1e-12
+                check_close(function(arrays, state), function(neuron, state), what, rtol=1e-7, atol=atol)
+
+    def test_gradients_of_parameters_and_states_are_finite(self, neuron, states, functions):
+        arrays = _with_arrays(neuron)
+        for state_name, state in states.items():
+            for name, function in functions.items():
+                if "crossing" in name:
+                    continue  # its derivative is not used
+
+                def total(parameters, function=function):
+                    leaves = jax.tree.leaves(function(*parameters))
+                    return sum(jnp.sum(jnp.where(jnp.isfinite(leaf), leaf, 0.0)) for leaf in leaves)
+
+                gradient = eqx.filter_grad(total)((arrays, state))
+                check_finite(gradient, f"gradient of {name} of a state {state_name}, with respect to ")
+
+    def test_jit_is_eager(self, neuron, states, functions):
+        for state_name, state in states.items():
+            for name, function in functions.items():
+                what = f"{name} of a state {state_name}, under jit"
+                atol = 1e-6 if "crossing" in name else 1e-12
+                check_close(eqx.filter_jit(function)(neuron, state), function(neuron, state), what, atol=atol)
+
+    def test_vmap_is_a_loop(self, neuron, states, functions):
+        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states.values())
+        for name, function in functions.items():
+            batch = jax.vmap(lambda state, function=function: function(neuron, state))(together)
+            loop = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[function(neuron, s) for s in states.values()])
+            check_close(batch, loop, f"{name} under vmap", atol=1e-6 if "crossing" in name else 1e-12)
+
+    def test_float32_stays_float32_and_near_float64(self, neuron, states, functions):
+        narrow = jax.tree.map(_to_float32, (neuron, states))
+        for state_name, state in states.items():
+            for name, function in functions.items():
+                value = function(narrow[0], narrow[1][state_name])
+                what = f"{name} of a state {state_name} in float32"
+                for leaf in jax.tree.leaves(value):
+                    assert leaf.dtype == jnp.float32, f"{what}: got {leaf.dtype}."
+                if "crossing" not in name:
+                    check_close(value, function(neuron, state), what, rtol=2e-3, atol=2e-4)
+
+
+_STATE_VALUED = ("vector_field", "reset", "on_timer", "flow")
+
+
+def _functions(ports: tuple[str, ...], neuron: AbstractNeuron) -> dict[str, Callable]:
+    """Everything that a neuron computes from a state, by name: `f(neuron, state, choice)`, `choice` of units."""
+    numbers = np.asarray(currents_of(neuron)).reshape(-1)
+
+    def each(like, choice):
+        chosen = numbers.reshape(neuron.shape) if choice is None else numbers[choice]
+        return jnp.asarray(chosen, jax.tree.leaves(like)[0].dtype)
+
+    def receive(port):
+        return lambda n, s, choice=None: n.receive(s, each(s, choice), port)
+
+    functions = {
+        "vector_field": lambda n, s, choice=None: n.vector_field(
+            jnp.zeros((), jax.tree.leaves(s)[0].dtype), s, each(s, choice)
+        ),
+        "guard": lambda n, s, choice=None: n.guard(s),
+        "reset": lambda n, s, choice=None: n.reset(s),
+        "next_timer": lambda n, s, choice=None: n.next_timer(s),
+        "on_timer": lambda n, s, choice=None: n.on_timer(s),
+        "observe": lambda n, s, choice=None: n.observe(s),
+        **{f"receive at {port!r}": receive(port) for port in ports},
+    }
+    if neuron.closed_form() is not None:
+        functions["flow"] = lambda n, s, choice=None: n.closed_form().flow(s, abs(each(s, choice)), each(s, choice))
+        functions["crossing"] = lambda n, s, choice=None: n.closed_form().crossing(
+            s, 10.0 * abs(each(s, choice)), each(s, choice)
+        )
+    return functions
+
+
+def _closed_form(neuron: AbstractNeuron) -> st.ClosedForm:
+    closed = neuron.closed_form()
+    if closed is None:
+        pytest.skip("it has no closed form")
+    return closed
+
+
+def _check_crossing(crossing: Any, guard: Callable, duration: Any, what: str) -> None:
+    """Against a fine grid: finite crossings are zeros of the guard, and there is none before them."""
+    crossing, duration = np.asarray(crossing), np.asarray(duration)
+    fractions = jnp.linspace(0.0, 1.0, 801) ** 2  # finer near 0, where fast time constants act
+    grid = fractions.reshape(-1, *[1] * duration.ndim) * duration[None]
+    values = np.asarray(jax.vmap(guard)(grid))
+    rises = (values[:-1] < 0) & (values[1:] >= 0)
+    first = np.where(rises.any(axis=0), np.take_along_axis(np.asarray(grid)[1:], rises.argmax(axis=0)[None], 0)[0], np.inf)
+    found = np.isfinite(crossing)
+    assert (crossing[found] > 0).all() and (crossing <= duration)[found].all(), f"{what}: not in (0, duration]."
+    assert (crossing <= first * (1 + 1e-9) + 1e-12).all(), f"{what}: {crossing}; a grid sees it at {first} or before."
+    at = jnp.asarray(np.where(found, crossing, 0.0))
+    scale = 1e-8 * np.abs(values).max()
+    level, slope = jax.jvp(guard, (at,), (jnp.ones_like(at),))
+    assert (np.abs(np.asarray(level))[found] <= scale).all(), f"{what}: the guard is {level} there; expected 0."
+    assert (np.asarray(slope)[found] >= -scale).all(), f"{what}: the guard falls there, with slope {slope}."
+
+
+def _advance(neuron: AbstractNeuron, state: Any, duration: Any) -> Any:
+    """A time ahead, by Euler's steps: exact for clocks."""
+    for _ in range(10):
+        slope = neuron.vector_field(jnp.zeros(()), state, jnp.zeros(neuron.shape))
+        state = jax.tree.map(lambda x, dx: x + 0.1 * duration * dx, state, slope)
+    return state
+
+
+def _with_size(neuron: AbstractNeuron) -> AbstractNeuron:
+    return neuron if neuron.shape else neuron.with_shape(4)
+
+
+def _take(tree: Any, *, shape: tuple[int, ...], choice: np.ndarray) -> Any:
+    """The chosen units, flattened, of every array that has the population's shape."""
+
+    def take(leaf):
+        if not eqx.is_array(leaf) or leaf.shape != shape:
+            return leaf
+        return leaf.reshape(-1)[jnp.asarray(choice)]
+
+    return jax.tree.map(take, tree)
+
+
+def _with_arrays(neuron: AbstractNeuron) -> AbstractNeuron:
+    def to_array(leaf):
+        is_number = isinstance(leaf, int | float) and not isinstance(leaf, bool)
+        return jnp.asarray(float(leaf)) if is_number else leaf
+
+    return jax.tree.map(to_array, neuron)
+
+
+def _to_float32(leaf: Any) -> Any:
+    return leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf

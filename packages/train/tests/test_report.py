@@ -1,0 +1,112 @@
+"""The report is one page with all pictures, and a picture that fails is named and fails nothing."""
+
+import base64
+import re
+
+import matplotlib
+import pytest
+from matplotlib import pyplot
+
+from saltation_train import Recipe, report, train
+from saltation_train._report import build_report
+from saltation_train.figures import PICTURES, style
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def blobs(tmp_path_factory):
+    return train(
+        Recipe("toy/blobs", {"hidden": 6}, epochs=2), out=tmp_path_factory.mktemp("run") / "b", progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory):
+    return train(Recipe("toy/stripes", epochs=1), out=tmp_path_factory.mktemp("run") / "s", progress=False)
+
+
+def page(run):
+    return (run.folder / "report.html").read_text()
+
+
+def test_the_page_needs_nothing_else(blobs):
+    text = page(blobs)
+    references = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", text)
+    assert references and all(reference.startswith("data:image/svg+xml;base64,") for reference in references)
+    assert "http" not in text and "<script" not in text
+
+
+def test_every_picture_is_in_the_page(blobs):
+    pictures = re.findall(
+        r"<h2>([^<]+)</h2>\n<figure><img alt=\"[^\"]+\" src=\"data:image/svg\+xml;base64,([^\"]+)",
+        page(blobs),
+    )
+    assert [title for title, _ in pictures] == [
+        "Learning curves",
+        "Decision map",
+        "First spikes",
+        "Confusion matrix",
+        "Activity",
+        "Silent neurons and threshold slopes",
+        "A plugin&#39;s own picture",
+    ]
+    for _, data in pictures:
+        assert b"<svg" in base64.b64decode(data)
+
+
+def test_pictures_are_files_too(blobs, stripes):
+    files = {path.name for path in (blobs.folder / "figures").iterdir()}
+    names = {"learning-curves", "decision-map", "first-spikes", "confusion-matrix", "activity", "toy-1"}
+    assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= files
+    for path in (blobs.folder / "figures").glob("*.png"):
+        assert path.read_bytes().startswith(PNG)
+    assert (stripes.folder / "figures" / "samples.png").exists()
+    assert not (stripes.folder / "figures" / "decision-map.png").exists()
+
+
+def test_the_page_says_what_made_it(blobs):
+    text = page(blobs)
+    for words in ("toy/blobs", "Toy on blobs, seed 0", "learning_rate", "saltation-train", "test accuracy"):
+        assert words in text
+
+
+def test_a_picture_that_fails_is_named_and_fails_nothing(blobs):
+    assert "the picture &#39;toy-broken&#39; could not be drawn: RuntimeError: no ink" in page(blobs)
+    assert blobs.summary is not None
+
+
+def test_pictures_of_this_package_that_fail_are_named_too(stripes, monkeypatch):
+    monkeypatch.setitem(PICTURES, "confusion", lambda run: 1 / 0)
+    problems = build_report(stripes)
+    assert any("'confusion' could not be drawn: ZeroDivisionError" in problem for problem in problems)
+
+
+def test_membrane_traces_have_units(blobs):
+    with style():
+        (picture,) = PICTURES["activity"](blobs)
+    raster, *traces = picture.figure.axes
+    assert len(traces) == 2 and traces[-1].get_xlabel() == "time (ms)"
+    assert "potential, out" in traces[-1].get_ylabel()
+    assert [text.get_text() for text in raster.get_yticklabels()] == ["in\n(5)", "hidden1\n(6)", "out\n(3)"]
+
+
+@pytest.mark.parametrize("name", ["learning_curves", "decision_map", "confusion", "statistics"])
+def test_axes_are_labelled(blobs, name):
+    for picture in PICTURES[name](blobs):
+        for axes in picture.figure.axes:
+            assert axes.get_xlabel() or axes.get_ylabel()
+
+
+def test_the_user_s_own_settings_are_left_alone(blobs):
+    before = dict(matplotlib.rcParams)
+    build_report(blobs)
+    assert dict(matplotlib.rcParams) == before
+    assert pyplot.get_fignums() == []
+
+
+def test_an_interrupted_run_has_a_report_too(blobs):
+    (blobs.folder / "summary.json").rename(blobs.folder / "put-aside.json")
+    path, _ = report(blobs.folder, checkpoint="last")
+    assert "2 of 2 epochs; last checkpoint, epoch 2" in path.read_text()
+    (blobs.folder / "put-aside.json").rename(blobs.folder / "summary.json")
