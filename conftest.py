@@ -27,6 +27,9 @@ if find_spec("jax"):
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
+    # Most of a test's time is compilation, and most of that has been done by the run before.
+    jax.config.update("jax_compilation_cache_dir", str(ROOT / ".pytest_cache" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 if find_spec("jaxtyping") and find_spec("beartype"):
     from jaxtyping import install_import_hook

@@ -1,7 +1,9 @@
 """Samples that fail, losses that are not finite: what is done about them, and what the message says."""
 
 import dataclasses
+from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,11 +14,15 @@ import saltation as st
 from saltation_train import Recipe, load_run, train
 from saltation_train._checkpoint import load_checkpoint, save_checkpoint
 from saltation_train._config import fingerprint
-from saltation_train._diagnose import in_gradients
+from saltation_train._diagnose import in_gradients, in_population
 from saltation_train._engine import initial_state, on_device
 from saltation_train._prepare import prepare
 from saltation_train._solve import solve_batch
 from saltation_train._step import _gradient, train_step
+
+
+class State(NamedTuple):
+    v: jax.Array
 
 
 def run(out, epochs=1, seed=0, **arguments):
@@ -118,12 +124,12 @@ def test_a_parameter_that_is_not_finite_is_named_with_connection_and_neuron(tmp_
     with pytest.raises(st.SolveError) as caught:
         train(Recipe("toy/blobs", epochs=2), out=tmp_path / "run", resume=True, progress=False, report=False)
     message = str(caught.value)
-    assert "the loss is not finite in epoch 2, batch 1" in message
+    assert "of an epoch's 6 steps had no gradient in epoch 2" in message
     assert (
         "weight[1, 2] of the connection 'in' -> 'hidden1' (onto neuron 2 of 'hidden1') is not finite"
         in message
     )
-    assert "population 'hidden1': a spike time" in message and "of epoch 1, in" in message
+    assert "of epoch 1, in" in message
     assert (before.folder / "checkpoints" / "best.eqx").read_bytes() == kept
 
 
@@ -134,6 +140,17 @@ def test_a_bad_gradient_names_connection_and_neuron(task):
         "the gradient of weight[1, 2] of the connection 'hidden1' -> 'out' (onto neuron 2 of 'out') is not "
         "finite"
     )
+
+
+def test_a_spike_or_a_state_that_is_not_finite_is_named(task):
+    spikes = st.Spikes(jnp.array([1.0, 2.0]), jnp.array([1, 0]), 2)
+    spikes = eqx.tree_at(lambda train: train.time, spikes, jnp.array([1.0, jnp.nan]))
+    final = {"out": State(jnp.array([0.0, jnp.inf]))}
+    solution = st.Solution({"out": spikes}, None, None, final, {}, {}, st.RESULTS.successful)
+    assert list(in_population(solution, "out")) == [
+        "population 'out': a spike time of neuron 0 is NaN",
+        "population 'out': the state v of neuron 1 is not finite",
+    ]
 
 
 def test_a_gradient_that_is_not_finite_skips_the_step(task):

@@ -40,13 +40,13 @@ class NeuronConformance(AbstractSuite):
             parametrise(metafunc, "neuron", {name: _with_size(neuron) for name, neuron in neurons.items()})
         parametrise(metafunc, "port", {port: port for port in self.ports})
 
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def states(self, neuron: AbstractNeuron) -> dict[str, Any]:
         return states_of(neuron, self.ports[0], self.duration)
 
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def functions(self, neuron: AbstractNeuron) -> dict[str, Callable]:
-        return _functions(self.ports, neuron)
+        return {name: eqx.filter_jit(function) for name, function in _functions(self.ports, neuron).items()}
 
     def test_a_state_is_one_float_array_of_the_shape_for_each_variable(self, neuron):
         state = neuron.init()
@@ -89,6 +89,7 @@ class NeuronConformance(AbstractSuite):
                     assert not jnp.any(jnp.isnan(leaf)), f"{what}: NaN."
 
     def test_units_do_not_see_each_other(self, neuron, states, functions):
+        # Nor the population's shape: methods hand in states of some units.
         flat = int(np.prod(neuron.shape))
         choices = {
             "permuted": np.random.default_rng(2).permutation(flat),
@@ -100,7 +101,7 @@ class NeuronConformance(AbstractSuite):
             for state_name, state in states.items():
                 for name, function in functions.items():
                     expected = take(function(neuron, state))
-                    actual = function(take(neuron), take(state), choice)
+                    actual = function(take(neuron), take(state), jnp.asarray(choice))
                     check_close(actual, expected, f"{name} of a state {state_name}, {choice_name}")
 
     def test_guard_is_below_zero_at_the_start_and_after_a_spike(self, neuron, states):
@@ -127,7 +128,7 @@ class NeuronConformance(AbstractSuite):
             wait = neuron.next_timer(state)
             assert bool(jnp.all(wait > 0)), f"next_timer of a state {name}: {wait.min()}; expected it above 0, or inf."
             due = jnp.isfinite(wait)
-            waited = _advance(neuron, state, jnp.where(due, wait, 0.0))
+            waited = _waited(neuron, state, jnp.where(due, wait, 0.0))
             left = jnp.where(due, neuron.next_timer(waited), 0.0)
             check_close(left, jnp.zeros_like(left), f"next_timer of a state {name}, when it is due", atol=1e-6)
             again = jnp.where(due, neuron.next_timer(neuron.on_timer(waited)), jnp.inf)
@@ -146,33 +147,40 @@ class NeuronConformance(AbstractSuite):
     def test_closed_form_is_the_flow_of_the_vector_field(self, neuron, states):
         closed = _closed_form(neuron)
         current = currents_of(neuron)
+
+        @jax.jit
+        def flow(state, duration):
+            return jax.jvp(lambda u: closed.flow(state, u, current), (duration,), (jnp.ones_like(duration),))
+
         for name, state in states.items():
             what = f"closed_form().flow of a state {name}"
             longest = jnp.minimum(0.2 * self.duration, neuron.next_timer(state))
-            check_close(closed.flow(state, 0.0 * longest, current), state, f"{what}, for no time", atol=1e-10)
+            check_close(flow(state, 0.0 * longest)[0], state, f"{what}, for no time", atol=1e-10)
             for fraction in (0.0, 0.3, 1.0):
-                flow = lambda u, state=state: closed.flow(state, u, current)  # noqa: E731
-                reached, slope = jax.jvp(flow, (fraction * longest,), (jnp.ones_like(longest),))
+                reached, slope = flow(state, fraction * longest)
                 field = neuron.vector_field(jnp.zeros(()), reached, current)
                 check_close(slope, field, f"{what}: its slope", rtol=1e-7, atol=1e-9)
-                rest = closed.flow(reached, (1 - fraction) * longest, current)
-                check_close(rest, flow(longest), f"{what}, in two parts", rtol=1e-8, atol=1e-10)
+                rest, _ = flow(reached, (1 - fraction) * longest)
+                check_close(rest, flow(state, longest)[0], f"{what}, in two parts", rtol=1e-8, atol=1e-10)
 
     def test_crossing_is_where_the_guard_rises_through_zero(self, neuron, states):
         closed = _closed_form(neuron)
+        crossing = jax.jit(closed.crossing)
+
+        @jax.jit
+        def guard(times, state, current):
+            one = lambda u: neuron.guard(closed.flow(state, u, current))  # noqa: E731
+            return jax.vmap(lambda u: jax.jvp(one, (u,), (jnp.ones_like(u),)))(times)
+
         for name, state in states.items():
-            if name in ("at the threshold", "after a spike"):
+            if name == "at the threshold":
                 continue
             duration = jnp.minimum(self.duration, neuron.next_timer(state))
             for level in (0.0, 0.5, 2.0, 20.0):
                 current = jnp.full(neuron.shape, level)
-                guard = lambda u, s=state, c=current: neuron.guard(closed.flow(s, u, c))  # noqa: E731
-                _check_crossing(
-                    closed.crossing(state, duration, current),
-                    jax.jit(guard),
-                    duration,
-                    f"closed_form().crossing of a state {name} under a current of {level}",
-                )
+                what = f"closed_form().crossing of a state {name} under a current of {level}"
+                found = crossing(state, duration, current)
+                _check_crossing(found, lambda u, s=state, c=current: guard(u, s, c), duration, what)
 
     def test_lif_record_is_the_neuron(self, neuron, states):
         lif = neuron.lif()
@@ -212,19 +220,16 @@ class NeuronConformance(AbstractSuite):
                 if "crossing" in name:
                     continue  # its derivative is not used
 
-                def total(parameters, function=function):
-                    leaves = jax.tree.leaves(function(*parameters))
-                    return sum(jnp.sum(jnp.where(jnp.isfinite(leaf), leaf, 0.0)) for leaf in leaves)
-
-                gradient = eqx.filter_grad(total)((arrays, state))
+                gradient = _gradient_of_total(function, (arrays, state))
                 check_finite(gradient, f"gradient of {name} of a state {state_name}, with respect to ")
 
     def test_jit_is_eager(self, neuron, states, functions):
-        for state_name, state in states.items():
-            for name, function in functions.items():
+        for name, function in _functions(self.ports, neuron).items():
+            for state_name in ("excited", "after a spike"):
                 what = f"{name} of a state {state_name}, under jit"
                 atol = 1e-6 if "crossing" in name else 1e-12
-                check_close(eqx.filter_jit(function)(neuron, state), function(neuron, state), what, atol=atol)
+                state = states[state_name]
+                check_close(functions[name](neuron, state), function(neuron, state), what, atol=atol)
 
     def test_vmap_is_a_loop(self, neuron, states, functions):
         together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states.values())
@@ -250,11 +255,11 @@ _STATE_VALUED = ("vector_field", "reset", "on_timer", "flow")
 
 def _functions(ports: tuple[str, ...], neuron: AbstractNeuron) -> dict[str, Callable]:
     """Everything that a neuron computes from a state, by name: `f(neuron, state, choice)`, `choice` of units."""
-    numbers = np.asarray(currents_of(neuron)).reshape(-1)
+    numbers = currents_of(neuron)
 
     def each(like, choice):
-        chosen = numbers.reshape(neuron.shape) if choice is None else numbers[choice]
-        return jnp.asarray(chosen, jax.tree.leaves(like)[0].dtype)
+        chosen = numbers if choice is None else numbers.reshape(-1)[choice]
+        return chosen.astype(jax.tree.leaves(like)[0].dtype)
 
     def receive(port):
         return lambda n, s, choice=None: n.receive(s, each(s, choice), port)
@@ -278,6 +283,15 @@ def _functions(ports: tuple[str, ...], neuron: AbstractNeuron) -> dict[str, Call
     return functions
 
 
+@eqx.filter_jit
+def _gradient_of_total(function: Callable, arguments: Any) -> Any:
+    def total(arguments):
+        leaves = jax.tree.leaves(function(*arguments))
+        return sum(jnp.sum(jnp.where(jnp.isfinite(leaf), leaf, 0.0)) for leaf in leaves)
+
+    return eqx.filter_grad(total)(arguments)
+
+
 def _closed_form(neuron: AbstractNeuron) -> st.ClosedForm:
     closed = neuron.closed_form()
     if closed is None:
@@ -290,7 +304,7 @@ def _check_crossing(crossing: Any, guard: Callable, duration: Any, what: str) ->
     crossing, duration = np.asarray(crossing), np.asarray(duration)
     fractions = jnp.linspace(0.0, 1.0, 801) ** 2  # finer near 0, where fast time constants act
     grid = fractions.reshape(-1, *[1] * duration.ndim) * duration[None]
-    values = np.asarray(jax.vmap(guard)(grid))
+    values = np.asarray(guard(grid)[0])
     rises = (values[:-1] < 0) & (values[1:] >= 0)
     first = np.where(rises.any(axis=0), np.take_along_axis(np.asarray(grid)[1:], rises.argmax(axis=0)[None], 0)[0], np.inf)
     found = np.isfinite(crossing)
@@ -298,12 +312,13 @@ def _check_crossing(crossing: Any, guard: Callable, duration: Any, what: str) ->
     assert (crossing <= first * (1 + 1e-9) + 1e-12).all(), f"{what}: {crossing}; a grid sees it at {first} or before."
     at = jnp.asarray(np.where(found, crossing, 0.0))
     scale = 1e-8 * np.abs(values).max()
-    level, slope = jax.jvp(guard, (at,), (jnp.ones_like(at),))
+    level, slope = (x[0] for x in guard(at[None]))
     assert (np.abs(np.asarray(level))[found] <= scale).all(), f"{what}: the guard is {level} there; expected 0."
     assert (np.asarray(slope)[found] >= -scale).all(), f"{what}: the guard falls there, with slope {slope}."
 
 
-def _advance(neuron: AbstractNeuron, state: Any, duration: Any) -> Any:
+@eqx.filter_jit
+def _waited(neuron: AbstractNeuron, state: Any, duration: Any) -> Any:
     """A time ahead, by Euler's steps: exact for clocks."""
     for _ in range(10):
         slope = neuron.vector_field(jnp.zeros(()), state, jnp.zeros(neuron.shape))

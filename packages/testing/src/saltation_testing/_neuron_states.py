@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +46,7 @@ def _driven(neuron: AbstractNeuron, port: str, duration: float) -> tuple[float, 
     )
 
 
+@eqx.filter_jit
 def _last_before_threshold(neuron: AbstractNeuron, port: str, drive: jax.Array, duration: float) -> tuple[Any, Any]:
     step = duration / _STEPS
     start = neuron.init()
@@ -59,20 +61,24 @@ def _last_before_threshold(neuron: AbstractNeuron, port: str, drive: jax.Array, 
     return lax.scan(advance, (start, neuron.receive(start, drive, port)), None, length=_STEPS)[0]
 
 
+@eqx.filter_jit
 def _at_threshold(neuron: AbstractNeuron, before: Any, after: Any) -> Any:
     """Between the two, by bisection on a straight line."""
 
     def between(fraction):
         return jax.tree.map(lambda a, b: jnp.where(a == b, a, a + fraction * (b - a)), before, after)
 
-    low, high = jnp.zeros(neuron.shape), jnp.ones(neuron.shape)
-    for _ in range(60):
+    def halve(_, bracket):
+        low, high = bracket
         middle = 0.5 * (low + high)
         above = neuron.guard(between(middle)) >= 0
-        low, high = jnp.where(above, low, middle), jnp.where(above, middle, high)
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    _, high = lax.fori_loop(0, 60, halve, (jnp.zeros(neuron.shape), jnp.ones(neuron.shape)))
     return between(high)
 
 
+@eqx.filter_jit
 def _flow(neuron: AbstractNeuron, state: Any, current: jax.Array, duration: float, steps: int) -> Any:
     return lax.scan(lambda s, _: (_euler(neuron, s, current, duration / steps), None), state, None, length=steps)[0]
 

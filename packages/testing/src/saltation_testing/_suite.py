@@ -31,4 +31,5 @@ class AbstractSuite:
 def parametrise(metafunc: pytest.Metafunc, argument: str, values: Mapping[str, Any]) -> None:
     """Run a law once for each of `values`, by name."""
     if argument in metafunc.fixturenames:
-        metafunc.parametrize(argument, list(values.values()), ids=list(values))
+        # By class: what is prepared for a value serves all laws.
+        metafunc.parametrize(argument, list(values.values()), ids=list(values), scope="class")

@@ -25,7 +25,7 @@ def diagnose(engine: Engine, parameters: PyTree, tally: Tally, *, epoch: int, ba
     """
     model = engine.task.model(parameters)
     return [
-        *_in_parameters(model, parameters),
+        *in_parameters(model, parameters),
         *_in_solution(engine, model, parameters, epoch, batch),
         *in_gradients(engine.task.model(parameters), parameters, tally.bad),
     ]
@@ -42,7 +42,8 @@ def in_gradients(model: st.Model, parameters: PyTree, bad: Any) -> Iterator[str]
             yield f"the gradient of {_entry(model, path, leaf.shape, int(position))} is not finite"
 
 
-def _in_parameters(model: st.Model, parameters: PyTree) -> Iterator[str]:
+def in_parameters(model: st.Model, parameters: PyTree) -> Iterator[str]:
+    """The first entry of each parameter that is not finite."""
     for path, leaf in jax.tree_util.tree_flatten_with_path(parameters)[0]:
         bad = ~np.isfinite(np.asarray(leaf)).reshape(-1)
         if bad.any():
@@ -67,14 +68,15 @@ def _in_solution(
     solution = solve(model, jnp.asarray(inputs[sample]), keys[sample], task.experiment.save)
     for stage in model.network.stages():
         for name in stage.populations:
-            yield from _in_population(solution, name)
+            yield from in_population(solution, name)
     bad = ~np.isfinite(np.asarray(outcome.output[sample]))
     if bad.any():
         value = float(outcome.output[sample][np.argmax(bad)])
         yield f"output {int(np.argmax(bad))} of the read-out is {value}"
 
 
-def _in_population(solution: st.Solution, name: str) -> Iterator[str]:
+def in_population(solution: st.Solution, name: str) -> Iterator[str]:
+    """The first spike time and the first state of a population that are not finite."""
     if solution.spikes is not None:
         train = solution.spikes[name]
         bad = np.isnan(np.asarray(train.time))

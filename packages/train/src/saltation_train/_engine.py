@@ -1,7 +1,9 @@
 """The compiled parts of a run: the training steps and the scoring of a batch."""
 
+import functools
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +53,14 @@ def epoch_order(task: Task, epoch: int) -> Array:
 
     The last, incomplete batch is left out; another order in each epoch leaves out other samples.
     """
-    size, steps = task.experiment.batch_size, task.steps_per_epoch
-    key = jax.random.fold_in(stream(task.seed, ORDER), epoch)
-    rows = jax.random.permutation(key, len(task.dataset.train))[: steps * size]
-    return rows.reshape(steps, size).astype(jnp.int32)
+    shape = task.steps_per_epoch, task.experiment.batch_size
+    return _order(stream(task.seed, ORDER), epoch, len(task.dataset.train), shape)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _order(key: PRNGKeyArray, epoch: int | Array, samples: int, shape: tuple[int, int]) -> Array:
+    rows = jax.random.permutation(jax.random.fold_in(key, epoch), samples)
+    return rows[: shape[0] * shape[1]].reshape(shape).astype(jnp.int32)
 
 
 def initial_state(task: Task) -> tuple[State, optax.GradientTransformation, Callable[[int], Any]]:
@@ -89,17 +95,19 @@ def compile_engine(task: Task) -> Engine:
     size = task.experiment.batch_size
     order = jax.ShapeDtypeStruct((task.steps_per_epoch, size), jnp.int32)
     index = jax.ShapeDtypeStruct((), jnp.int32)
-    compiled = (
-        jax.jit(make_steps(task, optimiser), donate_argnums=0)
-        .lower(initial, task.frozen, inputs, targets, order, jax.random.key(0), index, index)
-        .compile()
+    lowered = jax.jit(make_steps(task, optimiser), donate_argnums=0).lower(
+        initial, task.frozen, inputs, targets, order, jax.random.key(0), index, index
     )
+    # XLA leaves Python alone while it compiles, so that the two do not wait for each other.
+    with ThreadPoolExecutor(1) as pool:
+        compiling = pool.submit(lowered.compile)
+        score = compile_score(task)
+        compiled = compiling.result()
 
     def steps(state: State, order: Array, key: PRNGKeyArray, start: int, stop: int) -> State:
         bounds = jnp.asarray(start, jnp.int32), jnp.asarray(stop, jnp.int32)
         return compiled(state, task.frozen, inputs, targets, order, key, *bounds)
 
-    score = compile_score(task)
     return Engine(task, steps, score, schedule, initial, time.perf_counter() - start)
 
 

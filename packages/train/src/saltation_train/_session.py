@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 import saltation as st
 
 from ._checkpoint import Best, Position, load_checkpoint, save_checkpoint
-from ._diagnose import diagnose, in_gradients
+from ._diagnose import diagnose, in_gradients, in_parameters
 from ._engine import Engine, on_device, on_host
 from ._folder import Folder
 from ._interrupt import Interrupt
@@ -206,9 +206,12 @@ class Session:
                 for name, count in failed.items()
             )
             self._give_up(f"{sum(failed.values())} of an epoch's {samples} samples failed", share, reasons)
-        if int(tally.skipped) > share * steps:
-            model = task.model(self.state.parameters)
-            details = "; ".join(in_gradients(model, self.state.parameters, tally.bad))
+        # One crossing that is flat to the last bit is no reason to stop, also in an epoch of few steps.
+        if int(tally.skipped) > max(share * steps, 1):
+            parameters = self.state.parameters
+            model = task.model(parameters)
+            found = [*in_parameters(model, parameters), *in_gradients(model, parameters, tally.bad)]
+            details = "; ".join(found) or "no sample of these batches was solved"
             self._give_up(
                 f"{int(tally.skipped)} of an epoch's {steps} steps had no gradient", share, f"{details}."
             )

@@ -43,6 +43,7 @@ class Component(eqx.Module):
 
     - `state`, `drive`: each population's state and external current at time 0, arrays of `[n]`.
     - `samples`: times `[S]` at which states are kept.
+    - `observed`: spike times `[n, max_spikes]` that are given, in order; `None` if they are to be found.
     """
 
     neurons: dict[str, st.AbstractNeuron]
@@ -54,6 +55,7 @@ class Component(eqx.Module):
     samples: Float[Array, " S"]
     t1: float = eqx.field(static=True)
     max_spikes: int = eqx.field(static=True)
+    observed: dict[str, Float[Array, "n K"]] | None = None
 
     @property
     def closed(self) -> bool:
@@ -103,14 +105,16 @@ def split_lanes(component: Component) -> tuple[Component, Component]:
 
     time = jnp.moveaxis(arrivals.time, 1, 0) if arrivals.own_order else arrivals.time
     wide = eqx.tree_at(
-        lambda c: (c.neurons, c.state, c.drive, c.arrivals),
+        lambda c: (c.neurons, c.state, c.drive, c.arrivals, c.observed),
         component,
         (
             jax.tree.map(own_if_vector, component.neurons),
             jax.tree.map(own, component.state),
             jax.tree.map(own, component.drive),
             {name: Arrivals(time, jax.tree.map(own, arrivals.kicks), jax.tree.map(own, arrivals.steps))},
+            None if component.observed is None else {name: component.observed[name][:, None, :]},
         ),
+        is_leaf=lambda x: x is None,
     )
     mask = jax.tree.map(eqx.is_array, wide)
     mask = eqx.tree_at(

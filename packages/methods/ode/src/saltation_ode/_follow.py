@@ -159,8 +159,11 @@ def _iterate(component: Component, carry: _Carry, event: _Event) -> _Carry:
         waiting = jnp.where(due, neuron.next_timer(carry.state[name]), 0.0)
         later = later + jnp.sum(difference(jnp.where(due, waiting, 0.0)))
         spiking = (kind == Kind.SPIKE) & (lanes + offsets[name] == which)
+        slope = jax.jvp(neuron.guard, (state[name],), (rate[name],))[1]
+        # Where the guard does not rise, as it may at an observed spike, the time has no derivative.
+        spiking = spiking & (slope > 0)
+        slope = jnp.where(spiking, slope, 1.0)
         guard = jnp.where(spiking, neuron.guard(state[name]), 0.0)
-        slope = jnp.where(spiking, jax.jvp(neuron.guard, (state[name],), (rate[name],))[1], 1.0)
         later = later - jnp.sum(difference(guard) / lax.stop_gradient(slope))
     for c, link in enumerate(component.links):
         here = kind == kinds.link(c)

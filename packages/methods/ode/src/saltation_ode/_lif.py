@@ -49,7 +49,6 @@ class LIFFound(NamedTuple):
     times: Array
     segment: Array  # how many arrivals came before each spike
     count: Array
-    min_slope: Array
     flags: Flags
 
 
@@ -82,13 +81,17 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
     constants = neuron.lif()
     room = 1 if constants.at_most_once else component.max_spikes
     t1 = component.t1
-    found = _search(freeze(layer), room, t1, constants.at_most_once)
+    given = component.observed is not None
+    if given:
+        found = _observe(freeze(layer), component.observed[name][:, :room])
+    else:
+        found = _search(freeze(layer), room, t1, constants.at_most_once)
 
     def outputs(layer, found):
-        return _follow(layer, found, t1)
+        return _follow(layer, found, t1, given)
 
-    values = (found.times, outputs(freeze(layer), found)[1])
-    times, (v, i) = attach(outputs, layer, found, values)
+    values = (found.times, *outputs(freeze(layer), found)[1:])
+    times, v, i, slope = attach(outputs, layer, found, values)
     missing = component.max_spikes - room
     times = jnp.pad(times, ((0, 0), (0, missing)), constant_values=jnp.inf)
 
@@ -100,9 +103,9 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
 
     states = jax.vmap(state_at)(layer.samples, v[:-1], i[:-1]) if layer.samples.shape[0] else None
     final = state_at(jnp.inf, v[-1], i[-1])
-    return Values({name: times}, None if states is None else {name: states}, {name: final}), Summary(
-        {name: found.count}, {name: found.min_slope}, found.flags
-    )
+    flat = jnp.sum(slope <= 0, axis=1, dtype=jnp.int32)
+    summary = Summary({name: flat}, {name: found.count}, {name: jnp.min(slope, axis=1)}, found.flags)
+    return Values({name: times}, None if states is None else {name: states}, {name: final}), summary
 
 
 def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFound:
@@ -118,7 +121,7 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
         return st.lif_crossing(v, i, duration, layer.drive, layer.theta, layer.tau_mem, layer.tau_syn)
 
     def interval(carry, x):
-        v, i, times, segment, count, min_slope, overflow, blocked = carry
+        v, i, times, segment, count, overflow, blocked = carry
         start, end, kick, e = x
         base = jnp.zeros(n, dtype) + start
         left = jnp.zeros(n, dtype) + (end - start)
@@ -131,31 +134,29 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
             return st.anywhere(jnp.any(inner[-1]))
 
         def one_spike(inner):
-            v, i, base, left, times, segment, count, min_slope, overflow, blocked, hit = inner
+            v, i, base, left, times, segment, count, overflow, blocked, hit = inner
             u = jnp.where(hit, first_crossing(v, i, left), 0.0)
             when = base + u
             _, i_there = st.lif_flow(v, i, u, layer.drive, layer.tau_mem, layer.tau_syn)
-            slope = (layer.drive + i_there - layer.theta) / layer.tau_mem
             here = hit[:, None] & (slots == count[:, None])
             times = jnp.where(here, when[:, None], times)
             segment = jnp.where(here, e, segment)
             overflow = overflow | jnp.any(hit & (count >= room))
             blocked = blocked | (hit & (count >= room))
             count = count + (hit & (count < room)).astype(jnp.int32)
-            min_slope = jnp.where(hit, jnp.minimum(min_slope, slope), min_slope)
             v = jnp.where(hit, jnp.zeros_like(v) + layer.v_reset, v)
             i = jnp.where(hit, i_there, i)
             base = jnp.where(hit, when, base)
             left = jnp.where(hit, jnp.maximum(end - when, 0.0), left)
             hit = hit & spikes_ahead(v, i, left, count, blocked)
-            return v, i, base, left, times, segment, count, min_slope, overflow, blocked, hit
+            return v, i, base, left, times, segment, count, overflow, blocked, hit
 
         hit = spikes_ahead(v, i, left, count, blocked)
-        inner = (v, i, base, left, times, segment, count, min_slope, overflow, blocked, hit)
+        inner = (v, i, base, left, times, segment, count, overflow, blocked, hit)
         inner = lax.while_loop(unfinished, one_spike, inner)
-        v, i, _, left, times, segment, count, min_slope, overflow, blocked, _ = inner
+        v, i, _, left, times, segment, count, overflow, blocked, _ = inner
         v, i = st.lif_flow(v, i, left, layer.drive, layer.tau_mem, layer.tau_syn)
-        return (v, i + kick, times, segment, count, min_slope, overflow, blocked), None
+        return (v, i + kick, times, segment, count, overflow, blocked), None
 
     no = jnp.zeros((), bool)
     carry = (
@@ -164,15 +165,23 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
         jnp.full((n, room), jnp.inf, dtype),
         jnp.zeros((n, room), jnp.int32),
         jnp.zeros(n, jnp.int32),
-        jnp.full(n, jnp.inf, dtype),
         no,
         jnp.zeros(n, bool),
     )
-    (_, _, times, segment, count, min_slope, overflow, _), _ = lax.scan(
+    (_, _, times, segment, count, overflow, _), _ = lax.scan(
         interval, carry, (starts, ends, kicks, iota(starts.shape[0]))
     )
     above = jnp.any(~armed) | jnp.any(layer.v_reset >= layer.theta)
-    return LIFFound(times, segment, count, min_slope, Flags(overflow, no, no, above))
+    return LIFFound(times, segment, count, Flags(overflow, no, no, above))
+
+
+def _observe(layer: LIFLayer, times: Array) -> LIFFound:
+    """Spikes that are given, `[n, room]`: where they stand among the arrivals. An arrival at a spike comes after it."""
+    count = jnp.sum(jnp.isfinite(times), axis=1, dtype=jnp.int32)
+    arrivals = layer.time.T if layer.time.ndim == 2 else jnp.broadcast_to(layer.time, (times.shape[0], *layer.time.shape))
+    segment = jax.vmap(lambda a, t: jnp.searchsorted(a, t, side="left"))(arrivals, times)
+    no = jnp.zeros((), bool)
+    return LIFFound(times, segment.astype(jnp.int32), count, Flags(no, no, no, no))
 
 
 def _intervals(time: Array, t1: float) -> tuple[Array, Array]:
@@ -185,8 +194,13 @@ def _intervals(time: Array, t1: float) -> tuple[Array, Array]:
     )
 
 
-def _follow(layer: LIFLayer, found: LIFFound, t1: float) -> tuple[Array, tuple[Array, Array]]:
-    """Spike times `[n, room]`, and `v` and `i` `[S + 1, n]` at the samples and at `t1`, without a search."""
+def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[Array, Array, Array, Array]:
+    """The layer at events that are known, without a search.
+
+    **Returns:** spike times `[n, room]`, `v` and `i` `[S + 1, n]` at the samples and at `t1`, and the slope of `v` at each
+    spike `[n, room]` (`inf` where there is none), which has no derivative. With `given` spikes `v` need not be at the
+    threshold there; it is still the condition `v = theta` that moves them.
+    """
     # Spikes as [room, n]: the layer is the axis that vectorises.
     finite = jnp.isfinite(found.times).T
     spikes = jnp.where(finite, found.times.T, 0.0)
@@ -196,27 +210,28 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float) -> tuple[Array, tuple[A
     start, v_free, i_free = _free_response(layer, t1)
 
     def free_at(when, entry):
-        """`v_free` and `i` at `when`, from the last arrival before it; arrays of `[..., n]`."""
+        """`v_free` and `i` `[n]` at `when`, from the last arrival before it."""
         since = when - (start[entry] if start.ndim == 1 else start[entry, lanes])
         return st.lif_flow(
             v_free[entry, lanes], i_free[entry, lanes], since, layer.drive, layer.tau_mem, layer.tau_syn
         )
 
-    v, i = free_at(spikes, found.segment.T)
-    slope = lax.stop_gradient((layer.drive + i - layer.theta) / layer.tau_mem)
-    safe = finite & (slope > 0)
-    # v = theta, by one step of Newton's iteration at the time that the search has found: zero in value.
-    own_share = -difference(jnp.where(safe, v - layer.theta, 0.0)) / jnp.where(safe, slope, 1.0)
-    jump = layer.theta - layer.v_reset
+    v, i = jax.vmap(free_at)(spikes, found.segment.T)
     gaps = jnp.diff(spikes, axis=0, prepend=jnp.zeros_like(spikes[:1]))
     decay = jnp.exp(-jnp.where(finite, gaps, 0.0) / layer.tau_mem)
     taken = jnp.zeros_like(layer.v)  # what the resets so far take from v
-    later = []
+    later, slopes, jumps = [], [], []
     for k in range(found.times.shape[1]):
         held = taken * decay[k]
-        share = difference(jnp.where(safe[k], held, 0.0)) / jnp.where(safe[k], slope[k], 1.0)
-        later.append(own_share[k] + share)
-        taken = held + jump * (1.0 + later[k] / layer.tau_mem)
+        above = lax.stop_gradient(v[k] - held - layer.theta) if given else 0.0
+        slope = lax.stop_gradient((layer.drive + i[k] - layer.theta - above) / layer.tau_mem)
+        safe = finite[k] & (slope > 0)
+        # v - held = theta, by one step of Newton's iteration at the time that is known: zero in value.
+        excess = difference(jnp.where(safe, v[k] - held - layer.theta, 0.0))
+        later.append(-excess / jnp.where(safe, slope, 1.0))
+        slopes.append(jnp.where(finite[k], slope, jnp.inf))
+        jumps.append(layer.theta - layer.v_reset + above)
+        taken = held + jumps[k] * (1.0 + later[k] / layer.tau_mem)
     times = jnp.where(finite, spikes + jnp.stack(later), jnp.inf)
     exact = jnp.where(finite, times, 0.0)
 
@@ -226,10 +241,10 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float) -> tuple[Array, tuple[A
         v, i = free_at(when, entry)
         before = finite & (lax.stop_gradient(exact) <= when)
         left = jnp.where(before, jnp.exp(-jnp.where(before, when - exact, 0.0) / layer.tau_mem), 0.0)
-        return v - jump * jnp.sum(left, axis=0), i
+        return v - sum(jump * part for jump, part in zip(jumps, left, strict=True)), i
 
     moments = jnp.concatenate([layer.samples, jnp.full(1, t1, layer.v.dtype)])
-    return times.T, jax.vmap(state_at)(moments)
+    return times.T, *jax.vmap(state_at)(moments), jnp.stack(slopes, axis=1)
 
 
 def _free_response(layer: LIFLayer, t1: float) -> tuple[Array, Array, Array]:

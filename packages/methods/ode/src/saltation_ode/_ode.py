@@ -1,6 +1,7 @@
 """The ODE-exact method."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import diffrax
@@ -21,7 +22,7 @@ from ._search import Flags, Summary, search
 _CHUNK = 32
 
 
-class ODE(st.AbstractMethod):
+class ODE(st.AbstractReplayMethod):
     """Solve any neuron that has a vector field, event by event, with exact gradients through every event.
 
     Populations that do not depend on each other are solved one after the other, and in those that do not feed back
@@ -91,20 +92,52 @@ class ODE(st.AbstractMethod):
         save: st.Save = st.Save(),
         throw: bool = True,
     ) -> st.Solution:
+        return self._solve(network, stimulus, t1, initial, key, save, throw, None)
+
+    def replay(
+        self,
+        network: st.Network,
+        stimulus: st.Stimulus,
+        observed: Mapping[str, st.Spikes],
+        *,
+        t1: float,
+        throw: bool = True,
+    ) -> st.Solution:
+        """The solution with the `observed` spikes, and the derivative of the condition `guard = 0` at each of them.
+
+        A spike where the guard does not rise has no derivative: it is counted in `stats["flat"]`.
+
+        **Raises:** `UnsupportedError` for neurons without a closed form, `ValueError` for spikes that do not fit.
+        """
+        for name, neuron in network.neurons.items():
+            if neuron.closed_form() is None:
+                raise st.UnsupportedError(
+                    f"ODE cannot replay the neurons {name!r}: they have no closed form. Use neurons that have one, such as "
+                    "LIF or IF."
+                )
+            if name not in observed:
+                raise ValueError(f"replay got spikes of {list(observed)}; expected those of {list(network.neurons)}.")
+            if observed[name].size != neuron.size:
+                raise ValueError(
+                    f"replay got spikes of {observed[name].size} units for {name!r}; expected {neuron.size}."
+                )
+        return self._solve(network, stimulus, t1, None, None, st.Save(), throw, dict(observed))
+
+    def _solve(self, network, stimulus, t1, initial, key, save, throw, observed) -> st.Solution:
         st.check_stimulus(network, stimulus)
         st.check_supported(self, network)
         dtype = st.common_dtype(network, stimulus)
         samples = jnp.zeros(0, dtype) if save.states_at is None else save.states_at.astype(dtype)
         sources: dict[str, Any] = dict(stimulus)
-        states, final, stats, flags = {}, {}, {"spike_count": {}, "min_slope": {}}, []
+        states, final, flags = {}, {}, []
+        stats: dict[str, dict[str, Array]] = {"spike_count": {}, "min_slope": {}, "flat": {}}
         for stage in network.stages():
             component = self._component(network, stage.populations, sources, initial, key, samples, t1, dtype)
-            given = initial is not None and not initial.keys().isdisjoint(stage.populations)
-            layer = None if stage.cyclic or component.closed is False or given else lif_layer(component)
-            if layer is not None:
-                values, summary = solve_lif_layer(component, layer)
-            else:
-                values, summary = self._solve_component(component, lanes=not stage.cyclic)
+            if observed is not None:
+                given, full = _given_times(observed, stage.populations, self.max_spikes, dtype)
+                component = eqx.tree_at(lambda c: c.observed, component, given, is_leaf=lambda x: x is None)
+                flags.append(full)
+            values, summary = self._solve_component(component, cyclic=stage.cyclic, initial=initial)
             flags.append(summary.flags)
             for name in stage.populations:
                 shape = network.neurons[name].shape
@@ -114,14 +147,15 @@ class ODE(st.AbstractMethod):
                     states[name] = _reshape(values.states[name], (samples.shape[0], *shape))
                 stats["spike_count"][name] = summary.count[name]
                 stats["min_slope"][name] = jnp.min(summary.min_slope[name])
+                stats["flat"][name] = jnp.sum(summary.flat[name])
         rates = {name: count.astype(dtype) / t1 for name, count in stats["spike_count"].items()}
         solution = st.Solution(
             spikes={name: sources[name] for name in network.neurons} if save.spikes else None,
-            rates=rates if save.rates else None,
+            rates=_count_rates(rates) if save.rates else None,
             states=None if save.states_at is None else states,
             final=final,
             updates={},
-            stats=stats,
+            stats=jax.lax.stop_gradient(stats),
             result=_result(flags, stimulus, network, samples, t1, final),
         )
         return st.finish(solution, throw=throw)
@@ -155,7 +189,13 @@ class ODE(st.AbstractMethod):
             atol=tolerance if self.atol is None else self.atol,
         )
 
-    def _solve_component(self, component: Component, *, lanes: bool) -> tuple[Values, Summary]:
+    def _solve_component(self, component: Component, *, cyclic: bool, initial) -> tuple[Values, Summary]:
+        started = initial is not None and not initial.keys().isdisjoint(component.neurons)
+        if component.closed and not cyclic and not started:
+            layer = lif_layer(component)
+            if layer is not None:
+                return solve_lif_layer(component, layer)
+        lanes = not cyclic
         neurons = 1 if lanes else sum(component.size(name) for name in component.neurons)
         spikes = 6 * neurons * component.max_spikes  # rejected and short steps around each spike
         # Unused room costs memory, not time. The defaults in float64 are strict and take many steps.
@@ -167,9 +207,10 @@ class ODE(st.AbstractMethod):
         def solve(component: Component) -> tuple[Values, Summary]:
             frozen = freeze(component)
             found = search(frozen, max_steps=max_steps, first_step=first_step, chunk=_CHUNK)
-            values = Values(found.times, found.states, found.final)
+            times = found.times if component.observed is None else component.observed
+            values = Values(times, found.states, found.final)
             values = attach(lambda c, found: follow(c, found, chunk=_CHUNK), component, found, values)
-            return values, Summary(found.count, found.min_slope, found.flags)
+            return values, Summary(found.flat, found.count, found.min_slope, found.flags)
 
         if not lanes:
             return solve(component)
@@ -182,8 +223,22 @@ class ODE(st.AbstractMethod):
             None if values.states is None else jax.tree.map(lambda x: jnp.moveaxis(x[..., 0], 0, 1), values.states),
             jax.tree.map(lambda x: x[..., 0], values.final),
         )
-        count, min_slope = ({name: of[name][:, 0]} for of in (summary.count, summary.min_slope))
-        return values, Summary(count, min_slope, Flags(*(jnp.any(flag) for flag in summary.flags)))
+        flat, count, slope = ({name: x[name][:, 0]} for x in (summary.flat, summary.count, summary.min_slope))
+        return values, Summary(flat, count, slope, Flags(*(jnp.any(flag) for flag in summary.flags)))
+
+
+def _given_times(observed, names, room: int, dtype) -> tuple[dict[str, Array], Flags]:
+    """The observed spikes as `[n, room]`, and whether there are more."""
+    given = {name: observed[name].to_dense(room, throw=False).astype(dtype) for name in names}
+    full = jnp.any(jnp.stack([jnp.any(observed[name].count() > room) for name in names]))
+    no = jnp.zeros((), bool)
+    return jax.lax.stop_gradient(given), Flags(full, no, no, no)
+
+
+def _count_rates(rates: dict[str, Array]) -> dict[str, Array]:
+    return st.not_differentiable(
+        rates, "ODE counts spikes to get rates, and a count has no derivative. Use spike times or states in the loss."
+    )
 
 
 def _cast(x: Any, dtype) -> Array:

@@ -33,6 +33,7 @@ class Flags(NamedTuple):
 class Summary(NamedTuple):
     """What a user wants to know of a search, dictionaries by population."""
 
+    flat: dict[str, Array]  # [n], how many spikes lie where the guard does not rise: they have no derivative
     count: dict[str, Array]  # [n], how often each neuron spiked
     min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
     flags: Flags
@@ -49,8 +50,8 @@ class Found(NamedTuple):
     states: dict[str, Any] | None  # leaves [S, n], `None` if no samples were asked for
     sampled: Array  # [S], the entry of the record that holds the sample
     min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
+    flat: dict[str, Array]  # [n], how many spikes lie where the guard does not rise
     flags: Flags
-    steps: Array  # [], how many iterations it took
 
 
 class _Carry(NamedTuple):
@@ -62,6 +63,7 @@ class _Carry(NamedTuple):
     times: dict[str, Array]
     iteration: dict[str, Array]
     min_slope: dict[str, Array]
+    flat: dict[str, Array]
     arrived: dict[str, Array]
     delivered: tuple[Array, ...]
     sampled: Array
@@ -91,7 +93,6 @@ def search(component: Component, *, max_steps: int, first_step: float, chunk: in
         step, carry, iota(length), active=lambda carry, _: ~carry.finished, chunk=chunk
     )
     flags = carry.flags._replace(max_steps_reached=~carry.finished)
-    steps = jnp.sum(record.kind != Kind.IDLE, dtype=jnp.int32)
     return Found(
         record=record,
         times=carry.times,
@@ -101,8 +102,8 @@ def search(component: Component, *, max_steps: int, first_step: float, chunk: in
         states=jax.tree.map(lambda x: x[carry.sampled], states) if sampling else None,
         sampled=carry.sampled,
         min_slope=carry.min_slope,
+        flat=carry.flat,
         flags=flags,
-        steps=steps,
     )
 
 
@@ -121,6 +122,7 @@ def _start(component: Component, first_step: float) -> _Carry:
         times={name: jnp.full(shape, jnp.inf, dtype) for name, shape in room.items()},
         iteration={name: jnp.zeros(shape, jnp.int32) for name, shape in room.items()},
         min_slope={name: jnp.full(n, jnp.inf, dtype) for name, (n, _) in room.items()},
+        flat={name: jnp.zeros(n, jnp.int32) for name, (n, _) in room.items()},
         arrived={
             name: jnp.zeros(arrivals.time.shape[1:], jnp.int32) for name, arrivals in component.arrivals.items()
         },
@@ -164,7 +166,7 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     # Neurons that a kick has lifted over their threshold, once everything of this instant has arrived.
     guard = _join([component.neurons[name].guard(carry.state[name]) for name in names])
     armed = _join([carry.armed[name] for name in names])
-    lifted = armed & (guard >= 0)
+    lifted = armed & (guard >= 0) & (component.observed is None)
     lift = jnp.any(lifted) & ~pending
     remaining = jnp.where(lift, jnp.zeros_like(t), stop - t)
 
@@ -217,10 +219,15 @@ class _Control(NamedTuple):
 
 def _closed_step(component: Component, carry: _Carry, remaining: Array, lift: Array):
     """A step to the next event: the exact flow is never rejected."""
-    crossing = _join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
+    if component.observed is None:
+        crossing = _join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
+    else:
+        crossing = _join(
+            [_upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons]
+        )
     first = jnp.argmin(crossing)
     spike = (crossing[first] <= remaining) & ~lift
-    h = jnp.where(spike, crossing[first], remaining)
+    h = jnp.where(spike, jnp.maximum(crossing[first], 0.0), remaining)
     control = _Control(carry.h_free, carry.h_trial, jnp.zeros((), bool))
     yes = jnp.ones((), bool)
     return h, spike, first, yes, yes, control
@@ -279,7 +286,7 @@ def _spike(component: Component, carry: _Carry, spiking: Array, spiker: Array, i
     offsets = component.offsets()
     state, armed = dict(carry.state), dict(carry.armed)
     count, times, where = dict(carry.count), dict(carry.times), dict(carry.iteration)
-    min_slope = dict(carry.min_slope)
+    min_slope, flat = dict(carry.min_slope), dict(carry.flat)
     slot = jnp.zeros((), jnp.int32)
     full = stuck = jnp.zeros((), bool)
     for name, neuron in component.neurons.items():
@@ -294,6 +301,7 @@ def _spike(component: Component, carry: _Carry, spiking: Array, spiker: Array, i
         slopes = neuron.vector_field(carry.t, state[name], carry.drive[name])
         slope = jax.jvp(neuron.guard, (state[name],), (slopes,))[1]
         min_slope[name] = jnp.where(mine & ~lift, jnp.minimum(min_slope[name], slope), min_slope[name])
+        flat[name] = flat[name] + (mine & ~lift & (slope <= 0)).astype(jnp.int32)
         reset = neuron.reset(state[name])
         state[name] = jax.tree.map(lambda new, old, mine=mine: jnp.where(mine, new, old), reset, state[name])
     carry = carry._replace(
@@ -302,6 +310,7 @@ def _spike(component: Component, carry: _Carry, spiking: Array, spiker: Array, i
         times=times,
         iteration=where,
         min_slope=min_slope,
+        flat=flat,
         flags=carry.flags._replace(max_spikes_reached=carry.flags.max_spikes_reached | full),
     )
     for name, neuron in component.neurons.items():
@@ -362,13 +371,16 @@ def _next_arrival(arrivals: Arrivals, pointer: Array) -> tuple[Array, Array, Arr
 
 def _next_delivery(link: Link, times: Array, pointer: Array) -> tuple[Array, Array, Array]:
     """When, through which synapse (flat number), and which spike of its source."""
-    sources = iota(times.shape[0])
-    if link.delay.ndim == 1:
-        upcoming = times.at[sources, pointer].get(mode="fill", fill_value=jnp.inf)
-    else:
-        upcoming = times.at[sources[:, None], pointer].get(mode="fill", fill_value=jnp.inf)
+    upcoming = _upcoming(times, pointer)
     when, synapse = _earliest((upcoming + link.delay).reshape(-1))
     return when, synapse, pointer.reshape(-1)[synapse]
+
+
+def _upcoming(times: Array, pointer: Array) -> Array:
+    """Each row's time at its pointer, or pointers, `inf` past its end."""
+    rows = iota(times.shape[0])
+    rows = rows if pointer.ndim == 1 else rows[:, None]
+    return times.at[rows, pointer].get(mode="fill", fill_value=jnp.inf)
 
 
 def _link_row(link: Link, which: Array) -> Array:

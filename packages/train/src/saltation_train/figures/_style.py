@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ WRONG = "#D55E00"
 # Widths of one and two columns of a page, in inches.
 ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
     "axes.titlesize": 8.5,
@@ -58,8 +58,7 @@ def style() -> Iterator[None]:
     """Matplotlib's settings for the block, whatever the user's own are."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        for name, value in _SETTINGS.items():
-            matplotlib.rcParams[name] = value
+        matplotlib.rcParams.update(_SETTINGS)
         yield
 
 
