@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,16 @@ class Worker:
     def measure(self, seconds: float) -> dict[str, Any]:
         """`median` and `best` seconds of a training step, from as many `calls` as fit into `seconds`."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{seconds}\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it ended: the answer says how
+            self._process.stdin.write(f"{seconds}\n")
+            self._process.stdin.flush()
         return self._answer()
 
     def close(self) -> dict[str, Any]:
         """Ends the process and returns its peak memory."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         last = self._answer()
         self._process.wait()
         self._errors.close()

@@ -69,12 +69,14 @@ def main() -> None:
     args = parse_arguments()
     sides, skipped = prepare([side for side in SIDES if not args.only or side.name in args.only], args.envs)
     results: dict[str, Any] = {"machine": machine(), "settings": settings(args), "skipped": skipped}
-    results["cases"] = {case: run_case(case, sides, args) for case in args.cases}
+    results["cases"] = {}
     args.results.mkdir(parents=True, exist_ok=True)
-    text = page(results)
-    (args.results / f"{args.name}.json").write_text(json.dumps(results, indent=1) + "\n")
-    (args.results / f"{args.name}.md").write_text(text)
-    print(f"\n{text}\nWritten to {args.results / args.name}.md and .json")
+    for case in args.cases:
+        results["cases"][case] = run_case(case, sides, args)
+        # After each case: an interrupted run keeps what it has.
+        (args.results / f"{args.name}.json").write_text(json.dumps(results, indent=1) + "\n")
+        (args.results / f"{args.name}.md").write_text(page(results))
+    print(f"\n{page(results)}\nWritten to {args.results / args.name}.md and .json")
     if args.scaling:
         subprocess.run([sys.executable, str(HERE / "scaling.py"), "--results", str(args.results)], check=True)
 
@@ -160,7 +162,11 @@ def run_case(case: str, sides: list[tuple[Side, Path]], args: argparse.Namespace
             print(f"  round {turn + 1} of {args.rounds}", flush=True)
     for row, worker in workers:
         if "skipped" not in row:
-            row |= worker.close()
+            try:
+                row |= worker.close()
+            except WorkerError as error:
+                skip(row, error)
+                continue
             speeds = [row["batch"] / turn["median"] for turn in row["rounds"]]
             row["samples_per_second"] = statistics.median(speeds)
             row["best_samples_per_second"] = max(row["batch"] / turn["best"] for turn in row["rounds"])

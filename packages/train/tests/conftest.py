@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from saltation.plugins import refresh
 
@@ -25,9 +26,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def toy(site: Path) -> Iterator[None]:
-    """The toy plugin, installed for all tests of this package and forgotten after them."""
+    """The toy plugin, installed for the tests of a module and forgotten after them."""
     before = list(sys.path)
     sys.path[:0] = [str(site), str(HERE)]
     refresh()
@@ -36,25 +37,32 @@ def toy(site: Path) -> Iterator[None]:
     refresh()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What one test has compiled, the next one need not: most of them train the same small model."""
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation(cache: Path) -> Iterator[None]:
+    """Small models take longer to compile than to train: less optimisation, and each one compiled once."""
     settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_compilation_cache_dir": str(cache),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
     }
     before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
+    before["jax_disable_most_optimizations"] = jax.config.read("jax_disable_most_optimizations")
+    for name, value in {**settings, "jax_disable_most_optimizations": True}.items():
         jax.config.update(name, value)
+    reset_cache()
     yield
     for name, value in before.items():
         jax.config.update(name, value)
+    reset_cache()
 
 
 @pytest.fixture
 def command(site: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Runs `saltation` in a process of its own that sees the toy plugin."""
-
     from saltation_toy_site import COMMAND
 
     def run(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -78,6 +86,7 @@ def environment(site: Path) -> dict[str, str]:
         "SALTATION_STRICT_PLUGINS": "",
         "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
 
 

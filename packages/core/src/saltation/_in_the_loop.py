@@ -1,5 +1,6 @@
 """InTheLoop: spikes from a backend, gradients from a method."""
 
+import dataclasses
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -11,6 +12,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ._backend import AbstractBackend, AbstractProgram, structure_of
 from ._method import AbstractReplayMethod, Stimulus, Support, check_stimulus, check_supported
 from ._network import Network
+from ._not_differentiable import not_differentiable
 from ._save import Save
 from ._solution import Solution
 from ._spikes import Spikes
@@ -71,7 +73,10 @@ class InTheLoop(AbstractReplayMethod):
         program = self.backend.prepare(structure_of(network), t1=t1, max_spikes=self.max_spikes)
         observed, health = _observe(program, network, dict(stimulus), key, self.max_spikes)
         solution = self.method.replay(network, stimulus, observed, t1=t1, throw=throw)
-        return eqx.tree_at(lambda s: s.stats, solution, {**solution.stats, "health": health})
+        # The replay's other fields are the model's, not the backend's.
+        message = "InTheLoop differentiates spikes only; a backend does not report states."
+        final = not_differentiable(solution.final, message)
+        return dataclasses.replace(solution, final=final, stats={**solution.stats, "health": health})
 
     def replay(self, network, stimulus, observed, *, t1, throw=True) -> Solution:
         return self.method.replay(network, stimulus, observed, t1=t1, throw=throw)

@@ -11,27 +11,34 @@ import saltation as st
 from saltation_neurons import LIF, AtMostOnce, Refractory
 from saltation_ode import ODE
 
-T1 = 60.0
-PRE, SPIKES_EACH, ROOM = 5, 3, 50
-CONSTANTS = {"2 to 1": (20.0, 10.0), "4 to 1": (20.0, 5.0), "equal": (10.0, 10.0), "1 to 3": (4.0, 12.0)}
+T1 = 40.0
+PRE, SPIKES_EACH, ROOM = 5, 3, 16
+# Time constants, and a scale of the weights at which some neurons are silent and some fire often.
+CONSTANTS = {
+    "2 to 1": (20.0, 10.0, 1.5),
+    "4 to 1": (20.0, 5.0, 3.0),
+    "equal": (10.0, 10.0, 1.0),
+    "1 to 3": (4.0, 12.0, 0.8),
+    "arrays": (None, None, 1.3),
+}
 
 
 def _constants(n, rng):
     """Every ratio, for each neuron its own; some are equal, nearly equal, or two to one to the last bit."""
-    tau_mem, tau_syn = np.exp(rng.uniform(np.log(2.0), np.log(40.0), (2, n)))
+    tau_mem, tau_syn = np.exp(rng.uniform(np.log(4.0), np.log(40.0), (2, n)))
     tau_mem[: n // 8] = tau_syn[: n // 8]
     tau_mem[n // 8 : n // 4] = tau_syn[n // 8 : n // 4] * (1 + 1e-9 * rng.normal(size=n // 4 - n // 8))
     tau_mem[n // 4 : n // 3] = 2 * tau_syn[n // 4 : n // 3]
     return tau_mem, tau_syn
 
 
-def _draw(n, seed):
+def _draw(n, scale, seed):
     """Inputs, weights `[pre, n]` and a constant drive `[n]`: silent, grazing and fast neurons among them."""
     rng = np.random.default_rng(seed)
     times = rng.uniform(0.0, 0.9 * T1, (PRE, SPIKES_EACH))
     times[rng.uniform(size=times.shape) < 0.2] = np.inf
-    weights = rng.normal(0.7, 1.5, (PRE, n)) * rng.choice([0.5, 1.0, 2.0], n)[None, :]
-    drive = rng.normal(0.3, 0.4, n)
+    weights = scale * rng.normal(0.4, 0.9, (PRE, n)) * rng.choice([0.5, 1.0, 1.5], n)[None, :]
+    drive = rng.normal(0.2, 0.3, n)
     return times, weights, drive, rng
 
 
@@ -60,7 +67,7 @@ def _dense(solution):
 
 
 def brute_force(weights, drive, times, tau_mem, tau_syn, *, v_threshold, v_reset, t_refractory=0.0, step=0.01):
-    """Spike times `[n, ROOM]` on a grid that every input splits, by exact exponentials, each crossing enclosed."""
+    """Spike times `[n, 200]` on a grid that every input splits, by exact exponentials, each crossing enclosed."""
     n = weights.shape[1]
     constants = np.stack([np.broadcast_to(x, n) for x in (drive, tau_mem, tau_syn)])
 
@@ -77,7 +84,7 @@ def brute_force(weights, drive, times, tau_mem, tau_syn, *, v_threshold, v_reset
     arrivals = sorted((t, unit) for unit in range(PRE) for t in times[unit] if np.isfinite(t))
     grid = np.unique([*np.linspace(0.0, T1, round(T1 / step) + 1), *(t for t, _ in arrivals)])
     v, i, held, left = np.zeros((4, n))
-    found, count = np.full((n, ROOM), np.inf), np.zeros(n, int)
+    found, count = np.full((n, 200), np.inf), np.zeros(n, int)
     for start, end in itertools.pairwise(grid):
         for t, unit in arrivals:
             if t == start:
@@ -107,20 +114,24 @@ def brute_force(weights, drive, times, tau_mem, tau_syn, *, v_threshold, v_reset
 
 
 def _check(actual, expected, atol):
+    expected = expected[:, : actual.shape[1]]
     np.testing.assert_array_equal(np.isfinite(actual).sum(1), np.isfinite(expected).sum(1), "numbers of spikes")
     np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("constants", [*CONSTANTS, "arrays"])
+@pytest.mark.parametrize("constants", CONSTANTS)
 def test_layers_of_lif_neurons_match_brute_force(solve, constants):
-    n = 600
-    times, weights, drive, rng = _draw(n, seed=len(constants))
-    tau_mem, tau_syn = CONSTANTS[constants] if constants in CONSTANTS else _constants(n, rng)
-    expected = brute_force(weights, drive, times, tau_mem, tau_syn, v_threshold=1.0, v_reset=-0.2)
+    tau_mem, tau_syn, scale = CONSTANTS[constants]
+    times, weights, drive, rng = _draw(700, scale, seed=len(constants))
     if constants == "arrays":
-        tau_mem, tau_syn = jnp.asarray(tau_mem), jnp.asarray(tau_syn)
-    neuron = LIF(n, tau_mem=tau_mem, tau_syn=tau_syn, v_reset=-0.2)
+        tau_mem, tau_syn = _constants(700, rng)
+    expected = brute_force(weights, drive, times, tau_mem, tau_syn, v_threshold=1.0, v_reset=-0.2)
     count = np.isfinite(expected).sum(1)
     assert (count == 0).sum() > 50 and (count > 3).sum() > 50
-    solution = _solved(solve, ODE(max_spikes=ROOM), neuron, weights, drive, times)
-    _check(_dense(solution), expected, atol=1e-8)
+    # A few neurons fire more often than there is room for.
+    kept = count <= ROOM
+    if constants == "arrays":
+        tau_mem, tau_syn = jnp.asarray(tau_mem[kept]), jnp.asarray(tau_syn[kept])
+    neuron = LIF(int(kept.sum()), tau_mem=tau_mem, tau_syn=tau_syn, v_reset=-0.2)
+    solution = _solved(solve, ODE(max_spikes=ROOM), neuron, weights[:, kept], drive[kept], times)
+    _check(_dense(solution), expected[kept], atol=1e-8)

@@ -64,8 +64,17 @@ def follow(component: Component, found: Found, *, chunk: int) -> Values:
     )
     sampling = component.samples.shape[0] > 0
 
+    # Recomputing an iteration costs less than storing all of it. With links the carry holds every spike, and is large.
+    dynamic, static = eqx.partition(component, eqx.is_array)
+
+    def iterate(dynamic, carry, event):
+        return _iterate(eqx.combine(dynamic, static), carry, event)
+
+    if not component.links:
+        iterate = jax.checkpoint(iterate)
+
     def step(carry, event):
-        carry = _iterate(component, carry, event)
+        carry = iterate(dynamic, carry, event)
         return carry, (carry.t, carry.state if sampling else None)
 
     def active(_, event):

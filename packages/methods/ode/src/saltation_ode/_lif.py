@@ -19,10 +19,14 @@ from jax import lax
 from jaxtyping import Array
 
 from ._attach import attach, freeze
+from ._chunks import padded_length, scan_in_chunks
 from ._component import Component
 from ._follow import Values, difference
 from ._record import iota
 from ._search import Flags, Summary
+
+
+_CHUNK = 128  # arrivals; a chunk that lies behind the end for all samples is skipped
 
 
 class LIFLayer(eqx.Module):
@@ -60,6 +64,9 @@ def lif_layer(component: Component) -> LIFLayer | None:
         return None
     state, dtype = component.state[name], component.dtype
     n = component.size(name)
+    time, kicks = arrivals.time, arrivals.kicks.get("current", jnp.zeros((arrivals.time.shape[0], n), dtype))
+    # Room for whole chunks, the interval after the last arrival included.
+    missing = padded_length(time.shape[0] + 1, _CHUNK) - 1 - time.shape[0]
     return LIFLayer(
         constants.tau_mem,
         constants.tau_syn,
@@ -68,8 +75,8 @@ def lif_layer(component: Component) -> LIFLayer | None:
         state.v - constants.v_leak,
         state.i,
         component.drive[name],
-        arrivals.time,
-        arrivals.kicks.get("current", jnp.zeros((arrivals.time.shape[0], n), dtype)),
+        jnp.concatenate([time, jnp.full((missing, *time.shape[1:]), jnp.inf, dtype)]),
+        jnp.concatenate([kicks, jnp.zeros((missing, n), dtype)]),
         component.samples,
     )
 
@@ -168,8 +175,12 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
         no,
         jnp.zeros(n, bool),
     )
-    (_, _, times, segment, count, overflow, _), _ = lax.scan(
-        interval, carry, (starts, ends, kicks, iota(starts.shape[0]))
+    (_, _, times, segment, count, overflow, _), _ = scan_in_chunks(
+        interval,
+        carry,
+        (starts, ends, kicks, iota(starts.shape[0])),
+        active=lambda _, x: jnp.any(x[0] < t1),
+        chunk=_CHUNK,
     )
     above = jnp.any(~armed) | jnp.any(layer.v_reset >= layer.theta)
     return LIFFound(times, segment, count, Flags(overflow, no, no, above))
@@ -236,7 +247,7 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[A
     exact = jnp.where(finite, times, 0.0)
 
     def state_at(when):
-        entry = jnp.sum((start[1:] <= when).astype(jnp.int32), axis=0)
+        entry = jnp.sum((layer.time <= when).astype(jnp.int32), axis=0)
         entry = jnp.broadcast_to(entry, lanes.shape)
         v, i = free_at(when, entry)
         before = finite & (lax.stop_gradient(exact) <= when)
@@ -248,16 +259,30 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[A
 
 
 def _free_response(layer: LIFLayer, t1: float) -> tuple[Array, Array, Array]:
-    """Times `[N + 1]` (or `[N + 1, n]`), and `v` and `i` `[N + 1, n]` just after them, if nothing were ever reset."""
+    """Times `[N + 1]` (or `[N + 1, n]`), and `v` and `i` `[N + 1, n]` just after them, if nothing were ever reset.
+
+    Entries of arrivals after `t1` mean nothing.
+    """
     time = jnp.where(layer.time <= t1, layer.time, t1)
     start = jnp.concatenate([jnp.zeros((1, *time.shape[1:]), time.dtype), time])
+    nothing = jnp.zeros_like(layer.v)
 
     def step(carry, x):
         v, i = carry
-        gap, kick = x
-        v, i = st.lif_flow(v, i, gap, layer.drive, layer.tau_mem, layer.tau_syn)
-        i = i + kick
+        mem, syn, kernel, kick, _ = x
+        v, i = layer.drive + (v - layer.drive) * mem + i * kernel, i * syn + kick
         return (v, i), (v, i)
 
-    _, (v, i) = lax.scan(step, (layer.v, layer.i), (jnp.diff(start, axis=0), layer.kicks))
-    return start, jnp.concatenate([layer.v[None], v]), jnp.concatenate([layer.i[None], i])
+    # The first entry is the state at time 0: an arrival of nothing, no time after the start.
+    gaps = jnp.concatenate([start[:1], jnp.diff(start, axis=0)])
+    kicks = jnp.concatenate([nothing[None], layer.kicks])
+    before_end = jnp.concatenate([jnp.ones_like(start[:1], bool), layer.time <= t1])
+    # The flow of each gap, outside the scan: for the whole layer it is the same few numbers.
+    per_neuron = any(eqx.is_array(tau) and tau.ndim for tau in (layer.tau_mem, layer.tau_syn))
+    at = gaps[:, None] if per_neuron and gaps.ndim == 1 else gaps
+    tau_mem, tau_syn = (tau[None] if eqx.is_array(tau) and tau.ndim else tau for tau in (layer.tau_mem, layer.tau_syn))
+    flow = (jnp.exp(-at / tau_mem), jnp.exp(-at / tau_syn), st.psp_kernel(at, tau_mem, tau_syn))
+    _, (v, i) = scan_in_chunks(
+        step, (layer.v, layer.i), (*flow, kicks, before_end), active=lambda _, x: jnp.any(x[-1]), chunk=_CHUNK
+    )
+    return start, v, i

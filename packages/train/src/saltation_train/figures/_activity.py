@@ -91,7 +91,8 @@ def _raster(axes: Axes, run: Run, populations: dict[str, st.Spikes]) -> None:
         valid = np.asarray(train.index) >= 0
         time, index = np.asarray(train.time)[valid], np.asarray(train.index)[valid]
         y = base + (0.06 + 0.88 * (index + 0.5) / train.size) * height
-        length = np.clip(900.0 / total, 1.5, 7.0)
+        # The panel is about 150 points high: a spike is as long as its neuron's share of it.
+        length = np.clip(130.0 / total, 1.5, 7.0)
         axes.plot(
             time, y, "|", color=colour(i), markersize=length, markeredgewidth=1.0, rasterized=len(time) > 3000
         )
@@ -115,17 +116,19 @@ def _membranes(
     chosen = range(voltage.shape[1])[:7] if is_output else np.argsort(-count, kind="stable")[:_HIDDEN_TRACES]
     classes = run.dataset.classes
     named = is_output and len(classes) == voltage.shape[1]
-    for i, neuron in enumerate(chosen):
-        label = classes[neuron] if named else f"neuron {neuron}"
-        axes.plot(
-            times, voltage[:, neuron], color=colour(i if is_output else i + 3), label=label, linewidth=1.0
-        )
-        mine = np.asarray(train.time)[np.asarray(train.index) == neuron]
-        top = np.interp(mine, times, voltage[:, neuron])
-        axes.plot(mine, top, "o", color=colour(i if is_output else i + 3), markersize=3.5, clip_on=False)
     dynamics = network.neurons[name].lif()
     threshold = None if dynamics is None else np.asarray(dynamics.v_threshold)
-    if threshold is not None and threshold.ndim == 0:
+    known = threshold is not None and threshold.ndim == 0
+    for i, neuron in enumerate(chosen):
+        shade = colour(i if is_output else i + 3)
+        label = classes[neuron] if named else f"neuron {neuron}"
+        axes.plot(times, voltage[:, neuron], color=shade, label=label, linewidth=1.0)
+        mine = np.asarray(train.time)[np.asarray(train.index) == neuron]
+        # Between the last point before a spike and the first after it lies the reset.
+        before = voltage[np.maximum(np.searchsorted(times, mine) - 1, 0), neuron]
+        top = np.full(len(mine), float(threshold)) if known and threshold is not None else before
+        axes.plot(mine, top, "o", color=shade, markersize=3.5, clip_on=False, zorder=3)
+    if known and threshold is not None:
         axes.axhline(float(threshold), color=GREY, linestyle="--", linewidth=0.8, label="threshold")
     axes.set_ylabel(f"membrane\npotential, {name}")
     axes.yaxis.set_major_locator(MaxNLocator(4))

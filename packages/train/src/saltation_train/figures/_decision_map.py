@@ -67,9 +67,10 @@ def _classes(run: Run, grid: _Grid, scores: Scores) -> Picture:
     for i, name in enumerate(classes):
         mine = points[test.target == i]
         left.scatter(mine[:, 0], mine[:, 1], s=5, color=colour(i), linewidths=0, label=name)
+    size = 14 if wrong.sum() < 200 else 6
     for i in range(len(classes)):
         mine = points[wrong & (test.target == i)]
-        right.scatter(mine[:, 0], mine[:, 1], s=14, color=colour(i), edgecolors="black", linewidths=0.5)
+        right.scatter(mine[:, 0], mine[:, 1], s=size, color=colour(i), edgecolors="black", linewidths=0.5)
     panel(left, "a", f"all {len(wrong)} test samples")
     panel(right, "b", f"wrong: {int(wrong.sum())}")
     right.set_ylabel("")

@@ -3,10 +3,10 @@
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from .._run import Run
-from ._style import COLOURS, GREY, TWO_COLUMNS, Picture, decades, new_figure, panel
+from ._style import COLOURS, GREY, TWO_COLUMNS, Picture, decades, epochs_axis, new_figure, panel
 
 
 def learning_curves(run: Run) -> list[Picture]:
@@ -20,7 +20,7 @@ def learning_curves(run: Run) -> list[Picture]:
     ]
     if not quantities:
         return []
-    figure = new_figure(TWO_COLUMNS, 2.5)
+    figure = new_figure(TWO_COLUMNS, 2.7)
     panels = figure.subplots(1, len(quantities), squeeze=False)[0]
     best = run.position.best
     for axes, name, letter in zip(panels, quantities, "ab"):
@@ -32,12 +32,12 @@ def learning_curves(run: Run) -> list[Picture]:
             )
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        epochs_axis(axes.xaxis)
         panel(axes, letter)
         if name == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         _scale(axes, name, run.metrics)
-    panels[-1].legend(loc="lower right" if quantities[-1] == "accuracy" else "upper right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return [
         Picture(
             "Learning curves",

@@ -2,10 +2,10 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from .._run import Run
-from ._style import TWO_COLUMNS, Picture, colour, decades, new_figure, panel
+from ._style import TWO_COLUMNS, Picture, colour, decades, epochs_axis, new_figure, panel
 
 
 def statistics(run: Run) -> list[Picture]:
@@ -42,7 +42,7 @@ def _silent(axes: Axes, run: Run, names: list[str]) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("silent neurons")
     axes.set_ylim(-0.02, max(0.1, axes.get_ylim()[1]))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    epochs_axis(axes.xaxis)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panel(axes, "a")
 

@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 # Okabe and Ito, Color universal design, 2008; without its yellow, which is too light for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -38,6 +38,8 @@ _SETTINGS: dict[Any, Any] = {
     "image.cmap": "cividis",
     "image.interpolation": "nearest",
     "savefig.dpi": 300,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.03,
     # As outlines: a page shows the same letters everywhere, and needs no font.
     "svg.fonttype": "path",
     # The same picture gives the same file.
@@ -65,6 +67,11 @@ def style() -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches; not pyplot's, so nothing is left open."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def epochs_axis(axis: Axis) -> None:
+    """Whole numbers only, also where there is but one epoch."""
+    axis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def colour(index: int) -> str:

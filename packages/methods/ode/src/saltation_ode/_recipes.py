@@ -1,0 +1,226 @@
+"""Recipes: experiments that the ODE-exact method trains. Times are in ms."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import saltation as st
+from jaxtyping import Array, PRNGKeyArray
+
+from ._ode import ODE
+
+TAU_MEM, TAU_SYN = 20.0, 10.0
+
+
+def yinyang(
+    *,
+    hidden: int = 30,
+    epochs: int = 250,
+    batch_size: int = 100,
+    learning_rate: float = 0.01,
+    temperature: float = 1.5,
+    keep_firing: float = 20.0,
+    max_spikes: int = 10,
+    at_most_once: bool = True,
+) -> st.Experiment:
+    """Yin-Yang by the first spikes of leaky integrate-and-fire neurons.
+
+    Four features and two bias units spike once each; the output neuron that spikes first names the class.
+    `tau_mem = 2 tau_syn`. Kriener et al., "The Yin-Yang dataset", 2022; the loss is that of Göltz et al., 2021.
+
+    **Arguments:** `temperature` of the loss in ms; `keep_firing`, strength of the pull on silent neurons; with
+    `at_most_once=False` hidden neurons spike as often as they like, up to `max_spikes`.
+    """
+    return _first_spikes(
+        name="ode/yinyang",
+        dataset="yinyang",
+        sizes=(4 + 2, hidden, 3),
+        encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
+        weights=(st.normal(9.0, 5.0), st.normal(9.0, 5.0)),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        max_spikes=1 if at_most_once else max_spikes,
+        at_most_once=at_most_once,
+        summary=f"Yin-Yang, {hidden} hidden LIF neurons, first-spike cross-entropy",
+    )
+
+
+def digits(
+    *,
+    hidden: int = 100,
+    epochs: int = 40,
+    batch_size: int = 64,
+    learning_rate: float = 0.005,
+    temperature: float = 2.0,
+    keep_firing: float = 20.0,
+) -> st.Experiment:
+    """Handwritten digits of 8 x 8 pixels by first spikes: brighter pixels spike earlier, dark ones not at all.
+
+    1797 real digits that come with the data-sets package, so it runs offline.
+    """
+    return _first_spikes(
+        name="ode/digits",
+        dataset="digits",
+        sizes=(64 + 1, hidden, 10),
+        encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.1, inverted=True),
+        weights=(st.normal(16.0, 6.0), st.normal(12.0, 6.0)),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        max_spikes=1,
+        at_most_once=True,
+        summary=f"8 x 8 digits, {hidden} hidden LIF neurons, first-spike cross-entropy",
+    )
+
+
+def mnist(
+    *,
+    hidden: int = 100,
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float = 0.003,
+    temperature: float = 2.0,
+    keep_firing: float = 20.0,
+) -> st.Experiment:
+    """MNIST by first spikes, 784-100-10: brighter pixels spike earlier, dark ones not at all."""
+    return _first_spikes(
+        name="ode/mnist",
+        dataset="mnist",
+        sizes=(784 + 1, hidden, 10),
+        encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.1, inverted=True),
+        weights=(st.normal(40.0, 12.0), st.normal(12.0, 6.0)),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        max_spikes=1,
+        at_most_once=True,
+        summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
+    )
+
+
+def yinyang_qif(
+    *,
+    hidden: int = 20,
+    epochs: int = 100,
+    batch_size: int = 100,
+    learning_rate: float = 0.02,
+    temperature: float = 1.0,
+    keep_firing: float = 20.0,
+    max_spikes: int = 4,
+    step: float = 1.0,
+) -> st.Experiment:
+    """Yin-Yang by the first spikes of quadratic integrate-and-fire neurons, solved numerically with a fixed step.
+
+    The task of the notebook of Eventax, 5-20-3.
+    """
+    neuron = st.get_neuron("qif")(tau_mem=20.0, tau_syn=5.0)
+    return _first_spikes(
+        name="ode/yinyang-qif",
+        dataset="yinyang",
+        sizes=(4 + 1, hidden, 3),
+        encode=lambda x: st.latency(x, t_min=0.0, t_max=30.0, bias=(0.0,)),
+        weights=(st.normal(60.0, 25.0), st.normal(40.0, 25.0)),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        max_spikes=max_spikes,
+        at_most_once=False,
+        step=step,
+        neuron=neuron,
+        summary=f"Yin-Yang, {hidden} hidden QIF neurons by a numerical solver, first-spike cross-entropy",
+    )
+
+
+def yinyang_state(
+    *,
+    hidden: int = 30,
+    epochs: int = 150,
+    batch_size: int = 100,
+    learning_rate: float = 0.01,
+    gain: float = 4.0,
+    max_spikes: int = 8,
+) -> st.Experiment:
+    """Yin-Yang read from membrane potentials: the non-spiking output with the highest mean potential names the class."""
+    lif = st.get_neuron("lif")
+    neurons = [lif(tau_mem=TAU_MEM, tau_syn=TAU_SYN), lif(tau_mem=TAU_MEM, tau_syn=TAU_SYN, v_threshold=1e6)]
+    readout_times = jnp.linspace(25.0, 60.0, 8)
+
+    def model(key: PRNGKeyArray) -> st.Model:
+        weights = [st.normal(8.0, 5.0), st.normal(0.0, 2.0)]
+        return st.Model(st.feedforward([4 + 2, hidden, 3], neurons, weight=weights, key=key), st.Membrane("out"))
+
+    def loss(solution: st.Solution, output: Array, target: Array) -> Array:
+        return st.state_cross_entropy(output, target, gain=gain)
+
+    return st.Experiment(
+        name="ode/yinyang-state",
+        dataset="yinyang",
+        encoder=lambda x, key: {"in": st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0))},
+        model=model,
+        method=ODE(max_spikes=max_spikes),
+        loss=st.Loss(loss, needs=("states",), name="state_cross_entropy"),
+        t1=60.0,
+        save=st.Save(states_at=readout_times),
+        optimiser=st.Optimiser("adam", learning_rate, schedule="cosine", clip_norm=1.0),
+        batch_size=batch_size,
+        epochs=epochs,
+        summary=f"Yin-Yang, {hidden} hidden LIF neurons, read from membrane potentials",
+    )
+
+
+def _first_spikes(
+    *,
+    name: str,
+    dataset: str,
+    sizes: Sequence[int],
+    encode,
+    weights: Sequence,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    temperature: float,
+    keep_firing: float,
+    max_spikes: int,
+    at_most_once: bool,
+    summary: str,
+    step: float | None = None,
+    neuron: st.AbstractNeuron | None = None,
+) -> st.Experiment:
+    t1 = 60.0
+    once = st.get_neuron("at_most_once")
+    if neuron is None:
+        neuron = st.get_neuron("lif")(tau_mem=TAU_MEM, tau_syn=TAU_SYN)
+    # Only the first spike of an output is read.
+    neurons = [once(neuron) if at_most_once else neuron, once(neuron)]
+
+    def model(key: PRNGKeyArray) -> st.Model:
+        return st.Model(st.feedforward(sizes, neurons, weight=list(weights), key=key), st.FirstSpikes("out"))
+
+    def loss(solution: st.Solution, times: Array, label: Array) -> Array:
+        return st.first_spike_cross_entropy(times, label, temperature=temperature, silent=t1)
+
+    def regulariser(network: st.Network, solution: st.Solution) -> Array:
+        return st.keep_firing(network, solution, strength=keep_firing)
+
+    return st.Experiment(
+        name=name,
+        dataset=dataset,
+        encoder=lambda x, key: {"in": encode(x)},
+        model=model,
+        method=ODE(max_spikes=max_spikes, step=step),
+        loss=st.Loss(loss, needs=("spikes",), name="first_spike_cross_entropy"),
+        regulariser=regulariser if keep_firing else None,
+        t1=t1,
+        optimiser=st.Optimiser("adam", learning_rate, schedule="cosine", clip_norm=1.0),
+        batch_size=batch_size,
+        epochs=epochs,
+        summary=summary,
+    )
