@@ -59,7 +59,7 @@ def test_normal_scales_with_the_fan_in(getkey):
     [
         ([3], {}, r"sizes=\[3\]; expected at least two"),
         ([3, 2], {"delay": "axonl"}, "delay='axonl'; expected None or one of"),
-        ([3, 2], {"weight": [st.normal(0, 1)] * 2}, "2 of weight for 1 layers; expected one, or 1"),
+        ([3, 2], {"weight": [st.normal(0.0, 1.0)] * 2}, "2 of weight for 1 layers; expected one, or 1"),
     ],
 )
 def test_feedforward_refuses(leaky, sizes, arguments, message):

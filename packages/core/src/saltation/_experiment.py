@@ -65,6 +65,7 @@ class Experiment:
     """What is trained: a recipe returns one, a training loop carries it out.
 
     - `dataset`, `dataset_options`: a registered name and the options of its loader.
+    - `augment(x, key) -> x`: of one sample, before the encoder and in training only.
     - `encoder(x, key) -> stimulus`: of one sample, a stimulus for each input of the network.
     - `model(key) -> Model`: draws the initial model.
     - `regulariser(network, solution) -> scalar`: added to the loss of each sample.
@@ -85,6 +86,7 @@ class Experiment:
     epochs: int
     save: Save = Save()
     dataset_options: Mapping[str, Any] = field(default_factory=dict)
+    augment: Callable[[Array, PRNGKeyArray], Array] | None = None
     regulariser: Callable[[Network, Solution], Array] | None = None
     trainable: tuple[str, ...] = ("weight",)
     dtype: str = "float32"

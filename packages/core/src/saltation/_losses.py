@@ -62,18 +62,21 @@ def rate_cross_entropy(
     return -jax.nn.log_softmax(gain * rates)[label]
 
 
-def keep_firing(network: Network, solution: Solution, *, strength: float) -> Float[Array, ""]:
+def keep_firing(network: Network, solution: Solution, *, strength: float, drive: float) -> Float[Array, ""]:
     """A pull on the incoming weights of silent neurons, which an exact gradient says nothing about.
 
-    For each neuron that stays silent in this sample, minus the mean of its incoming weights, times `strength` over the
-    size of its population. It is a bias: the gradient is no longer that of the loss alone.
+    For each neuron that stays silent in this sample, `strength max(0, 1 - sum_i w_ij / drive)` over the size of its
+    population. It is a bias: where it is not zero, the gradient is no longer that of the loss alone.
+
+    **Arguments:** `drive`: the sum of incoming weights beyond which nothing pulls, in the unit of the weights; twice or
+    three times what it takes to reach the threshold is a good choice.
     """
     assert solution.spikes is not None, "keep_firing needs Save(spikes=True)."
     total = jnp.zeros(())
     for name, neuron in network.neurons.items():
         silent = solution.spikes[name].count() == 0
-        for _, connection in network.incoming(name):
-            if isinstance(connection.synapse, Dense):
-                drive = jnp.mean(connection.synapse.weight, axis=0)
-                total = total.astype(drive.dtype) - jnp.sum(jnp.where(silent, drive, 0.0)) / neuron.size
+        weights = [c.synapse.weight for _, c in network.incoming(name) if isinstance(c.synapse, Dense)]
+        if weights:
+            missing = jnp.maximum(1.0 - sum(jnp.sum(weight, axis=0) for weight in weights) / drive, 0.0)
+            total = total.astype(missing.dtype) + jnp.sum(jnp.where(silent, missing, 0.0)) / neuron.size
     return strength * total

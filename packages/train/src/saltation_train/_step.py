@@ -106,7 +106,10 @@ def make_steps(
             index, state = carry
             rows = order[index]
             keys = jax.random.split(jax.random.fold_in(key, index), rows.shape[0])
-            state = train_step(task, optimiser, state, frozen, inputs[rows], targets[rows], keys)
+            batch = inputs[rows]
+            if task.experiment.augment is not None:
+                batch = jax.vmap(task.experiment.augment)(batch, jax.vmap(_augmentation_key)(keys))
+            state = train_step(task, optimiser, state, frozen, batch, targets[rows], keys)
             return index + 1, state
 
         def going(carry):
@@ -195,6 +198,11 @@ def _gradient(
     loss, outcome, gradient = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (loss, outcome, gradient))
     empty = _Pass(jnp.zeros((), jnp.int32), rows, mask, jnp.zeros(size, jnp.int32), loss, outcome, gradient)
     return jax.lax.while_loop(again, attempt, empty)
+
+
+def _augmentation_key(key: PRNGKeyArray) -> PRNGKeyArray:
+    # Not one of the two into which the sample's key is split later.
+    return jax.random.fold_in(key, 1)
 
 
 def _first_bad(gradient: PyTree) -> Int[Array, " arrays"]:

@@ -1,0 +1,174 @@
+"""Draws the pictures of the documentation into docs/img, from the public interface alone.
+
+`python docs/figures.py` draws all of them, `python docs/figures.py accuracy` one.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+import saltation as st
+from saltation_neurons import EIF, LIF, QIF, AdEx, Izhikevich, Refractory
+
+HERE = Path(__file__).parent
+BLUE, RED, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#9a9a9a"
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.3,
+    "savefig.dpi": 130,
+    "figure.constrained_layout.use": True,
+}
+
+
+def main(names: list[str]) -> None:
+    jax.config.update("jax_enable_x64", True)
+    with plt.rc_context(STYLE):
+        for name in names or FIGURES:
+            figure = FIGURES[name]()
+            figure.savefig(HERE / "img" / f"{name}.png")
+            plt.close(figure)
+            print(f"img/{name}.png")
+
+
+def gradient():
+    """Spike times as functions of a weight, with their tangents, and the membrane potentials behind them."""
+    times = jnp.linspace(0.0, 60.0, 1201)
+    stimulus = {"in": st.Spikes.from_dense(jnp.array([[2.0, 12.0, 30.0]]))}
+    method = st.get_method("ode")(max_spikes=8)
+
+    def solve(weight):
+        synapse = st.Dense(weight[None, None])
+        neuron = LIF(1, tau_mem=20.0, tau_syn=10.0)
+        net = st.Network({"in": 1}, {"out": neuron}, [st.Connection("in", "out", synapse)], ["out"])
+        return method.solve(net, stimulus, t1=60.0, save=st.Save(states_at=times))
+
+    def spike_times(weight):
+        return solve(weight).spikes["out"].to_dense(8)[0]
+
+    weights = jnp.linspace(2.0, 7.0, 401)
+    found = eqx.filter_jit(jax.vmap(spike_times))(weights)
+    slopes = eqx.filter_jit(jax.vmap(jax.jacrev(spike_times)))(weights)
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.0))
+    for weight, colour, label in ((3.5, GREY, "$w = 3.5$"), (4.0, BLUE, "$w = 4$")):
+        left.plot(times, solve(jnp.asarray(weight)).states["out"].v[:, 0], color=colour, label=label)
+    left.axhline(1.0, color="k", lw=0.6, ls=":")
+    left.plot([2.0, 12.0, 30.0], [-0.08] * 3, "k^", ms=5, clip_on=False)
+    left.set(xlabel="time [ms]", ylabel="membrane potential", title="a neuron, its input (triangles), two weights")
+    left.legend(frameon=False, loc="upper right")
+
+    right.plot(weights, found, ".", color=GREY, ms=2)
+    for i in range(20, len(weights), 60):
+        for time, slope in zip(found[i], slopes[i]):
+            if jnp.isfinite(time) and abs(slope) < 15:
+                reach = min(0.3, 2.5 / max(abs(float(slope)), 1e-9))
+                ends = np.array([-reach, reach])
+                right.plot(weights[i] + ends, time + slope * ends, color=RED)
+    right.set(xlabel="weight $w$", ylabel="spike times [ms]", ylim=(0, 60), title="every spike time, and its gradient")
+    return figure
+
+
+def neurons():
+    """The membrane potential of each model under a constant current."""
+    models = {
+        "LIF": (LIF(1), 1.5, "$v$"),
+        "Refractory(LIF, 10)": (Refractory(LIF(1), 10.0), 1.5, "$v$"),
+        "QIF": (QIF(1), 1.5, "$v$"),
+        "EIF": (EIF(1), 200.0, "$v$ [mV]"),
+        "AdEx": (AdEx(1), 900.0, "$v$ [mV]"),
+        "Izhikevich, chattering": (Izhikevich(1, c=-50.0, d=2.0), 10.0, "$v$ [mV]"),
+    }
+    times = jnp.linspace(0.0, 120.0, 2401)
+    method = st.get_method("ode")(max_spikes=40)
+    figure, axes = plt.subplots(3, 2, figsize=(8.0, 4.6), sharex=True)
+    for axis, (name, (neuron, current, label)) in zip(axes.flat, models.items()):
+        net = st.Network({"in": 1}, {"out": neuron}, [st.Connection("in", "out", st.Dense([[1.0]]))], ["out"])
+        stimulus = {"in": st.Current(jnp.array([current]))}
+        solve = eqx.filter_jit(lambda net, s=stimulus: method.solve(net, s, t1=120.0, save=st.Save(states_at=times)))
+        axis.plot(times, solve(net).states["out"].v[:, 0], color=BLUE, lw=1.0)
+        axis.set(title=name, ylabel=label)
+    for axis in axes[-1]:
+        axis.set(xlabel="time [ms]")
+    return figure
+
+
+def accuracy():
+    """Errors of spike times and of gradients for fixed steps, against tolerances of 1e-12."""
+    stimulus = {"in": st.Spikes.from_dense(jnp.array([[1.0], [4.0], [9.0]]))}
+    steps = [4.0, 2.0, 1.0, 0.5, 0.25]
+
+    def found(**settings):
+        method = st.get_method("ode")(max_spikes=4, **settings)
+
+        @eqx.filter_jit
+        @eqx.filter_value_and_grad
+        def first(weight):
+            connections = [st.Connection("in", "out", st.Dense(weight))]
+            net = st.Network({"in": 3}, {"out": QIF(1)}, connections, ["out"])
+            return method.solve(net, stimulus, t1=60.0).spikes["out"].first()[0]
+
+        return first(jnp.array([[20.0], [10.0], [15.0]]))
+
+    time, slope = found(rtol=1e-12, atol=1e-12, max_steps=20000)
+    errors = np.array(
+        [(abs(t - time), jnp.linalg.norm(g - slope) / jnp.linalg.norm(slope)) for t, g in (found(step=h) for h in steps)]
+    )
+    default = found()
+    figure, axis = plt.subplots(figsize=(4.6, 3.2))
+    axis.loglog(steps, errors[:, 0], "o-", color=BLUE, label="spike time [ms]")
+    axis.loglog(steps, errors[:, 1], "s-", color=RED, label="gradient (relative)")
+    axis.axhline(max(abs(float(default[0] - time)), 1e-16), color=GREY, ls="--", label="spike time, default tolerance")
+    axis.set(xlabel="fixed step [ms]", ylabel="error", title="QIF neuron, float64")
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def yinyang():
+    """What examples/train_yinyang.py has learnt, and how one point is told."""
+    jax.config.update("jax_enable_x64", False)
+    trained = runpy.run_path(str(HERE.parent / "examples" / "train_yinyang.py"))
+    net, method, data = trained["net"], trained["method"], trained["data"]
+
+    @eqx.filter_jit
+    def solve(x):
+        stimulus = {"in": st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0))}
+        return stimulus, method.solve(net, stimulus, t1=60.0, throw=False)
+
+    points, labels = data.test.inputs.astype("float32"), data.test.targets
+    first = jax.vmap(lambda x: solve(x)[1].spikes["out"].first())(points)
+    told = np.argmin(first, axis=1)
+    colours = np.array([BLUE, RED, GREEN])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.4), width_ratios=(1, 1.5))
+    left.scatter(points[:, 0], points[:, 1], c=colours[told], s=6)
+    wrong = told != labels
+    left.scatter(points[wrong, 0], points[wrong, 1], s=40, facecolors="none", edgecolors="k", lw=0.8)
+    left.set(xlabel="$x$", ylabel="$y$", aspect="equal", title=f"{np.mean(~wrong):.1%} of the test points")
+
+    stimulus, solution = solve(points[0])
+    trains = {"input": stimulus["in"], "hidden": solution.spikes["hidden1"], "output": solution.spikes["out"]}
+    row, ticks = 0, []
+    for (name, train), colour in zip(trains.items(), (GREY, "k", colours)):
+        valid = np.asarray(train.valid())
+        index = np.asarray(train.index)[valid]
+        dots = colour if isinstance(colour, str) else colour[index]
+        right.scatter(np.asarray(train.time)[valid], row + index, c=dots, s=8 if name == "hidden" else 22)
+        ticks.append((row + train.size / 2, name))
+        row += train.size + 4
+    right.set_yticks(*zip(*ticks))
+    right.set(xlabel="time [ms]", title=f"one point of class {data.classes[int(labels[0])]!r}, spike by spike")
+    jax.config.update("jax_enable_x64", True)
+    return figure
+
+
+FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, yinyang)}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

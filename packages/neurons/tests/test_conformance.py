@@ -1,0 +1,42 @@
+"""The laws of every neuron."""
+
+import jax.numpy as jnp
+
+from saltation_neurons import EIF, IF, LIF, QIF, AdEx, AtMostOnce, Izhikevich, Refractory
+from saltation_testing import NeuronConformance
+
+
+class TestLeaky(NeuronConformance):
+    neurons = {
+        "2 to 1": LIF(3, tau_mem=20.0, tau_syn=10.0),
+        "equal": LIF(3, tau_mem=10.0, tau_syn=10.0, v_leak=0.2, v_reset=-0.5),
+        "trained": LIF(3, tau_mem=jnp.array([10.0, 20.0, 5.0]), tau_syn=jnp.array(5.0)),
+        "of a shape": LIF((2, 2), tau_mem=10.0),
+    }
+
+
+class TestUpstroke(NeuronConformance):
+    neurons = {
+        "quadratic": QIF(3),
+        "exponential": EIF(3),
+        "adaptive": AdEx(3, a=jnp.array([2.0, 4.0, 0.0])),
+        "Izhikevich": Izhikevich(3, a=jnp.array([0.02, 0.1, 0.02])),
+    }
+
+
+class TestIntegrate(NeuronConformance):
+    neurons = {
+        "smooth": IF(3),
+        "delta": IF(3, tau_syn=None),
+        "by subtraction": IF(3, tau_syn=None, reset_mode="subtract", c_mem=jnp.array(2.0)),
+    }
+
+
+class TestWrappers(NeuronConformance):
+    neurons = {
+        "once": AtMostOnce(LIF(3)),
+        "refractory": Refractory(LIF(3, tau_mem=10.0), jnp.array([1.0, 2.0, 3.0])),
+        "refractory, numerical": Refractory(AdEx(3), 2.0),
+        "once, refractory": AtMostOnce(Refractory(LIF(3), 2.0)),
+        "refractory, once": Refractory(AtMostOnce(QIF(3)), 2.0),
+    }
