@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 BLUE, RED, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#9a9a9a"
 STYLE = {
     "font.size": 9,
+    "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "lines.linewidth": 1.3,
@@ -62,39 +63,47 @@ def gradient():
         left.plot(times, solve(jnp.asarray(weight)).states["out"].v[:, 0], color=colour, label=label)
     left.axhline(1.0, color="k", lw=0.6, ls=":")
     left.plot([2.0, 12.0, 30.0], [-0.08] * 3, "k^", ms=5, clip_on=False)
-    left.set(xlabel="time [ms]", ylabel="membrane potential", title="a neuron, its input (triangles), two weights")
-    left.legend(frameon=False, loc="upper right")
+    left.set(xlabel="time [ms]", ylabel="membrane potential", ylim=(-0.12, 1.3), yticks=(0, 0.5, 1))
+    left.set_title("a neuron under three input spikes (triangles)")
+    left.legend(frameon=False, loc="upper right", ncols=2)
 
     right.plot(weights, found, ".", color=GREY, ms=2)
-    for i in range(20, len(weights), 60):
+    for i in range(40, len(weights), 80):
         for time, slope in zip(found[i], slopes[i]):
-            if jnp.isfinite(time) and abs(slope) < 15:
-                reach = min(0.3, 2.5 / max(abs(float(slope)), 1e-9))
-                ends = np.array([-reach, reach])
-                right.plot(weights[i] + ends, time + slope * ends, color=RED)
-    right.set(xlabel="weight $w$", ylabel="spike times [ms]", ylim=(0, 60), title="every spike time, and its gradient")
+            if jnp.isfinite(time):
+                ends = np.array([-1.0, 1.0]) * min(0.35, 5.0 / max(abs(float(slope)), 1e-9))
+                right.plot(weights[i] + ends, time + slope * ends, color=RED, lw=1.1)
+                right.plot(weights[i], time, "o", color=RED, ms=3)
+    right.set(xlabel="weight $w$", ylabel="spike times [ms]", ylim=(0, 55))
+    right.set_title("all spike times, and their gradients")
     return figure
 
 
 def neurons():
     """The membrane potential of each model under a constant current."""
-    models = {
-        "LIF": (LIF(1), 1.5, "$v$"),
-        "Refractory(LIF, 10)": (Refractory(LIF(1), 10.0), 1.5, "$v$"),
-        "QIF": (QIF(1), 1.5, "$v$"),
-        "EIF": (EIF(1), 200.0, "$v$ [mV]"),
-        "AdEx": (AdEx(1), 900.0, "$v$ [mV]"),
-        "Izhikevich, chattering": (Izhikevich(1, c=-50.0, d=2.0), 10.0, "$v$ [mV]"),
+    models = {  # a constant current, and where a spike takes the potential from and to
+        "LIF": (LIF(1), 1.5, (1.0, 0.0)),
+        "Refractory(LIF, 10)": (Refractory(LIF(1), 10.0), 1.5, (1.0, 0.0)),
+        "QIF": (QIF(1), 1.5, (10.0, -1.0)),
+        "EIF": (EIF(1), 200.0, (-30.0, -68.0)),
+        "AdEx": (AdEx(1), 900.0, (-30.0, -70.6)),
+        "Izhikevich, chattering": (Izhikevich(1, c=-50.0, d=2.0), 10.0, (30.0, -50.0)),
     }
     times = jnp.linspace(0.0, 120.0, 2401)
     method = st.get_method("ode")(max_spikes=40)
-    figure, axes = plt.subplots(3, 2, figsize=(8.0, 4.6), sharex=True)
-    for axis, (name, (neuron, current, label)) in zip(axes.flat, models.items()):
+
+    @eqx.filter_jit
+    def solve(neuron, stimulus):
         net = st.Network({"in": 1}, {"out": neuron}, [st.Connection("in", "out", st.Dense([[1.0]]))], ["out"])
-        stimulus = {"in": st.Current(jnp.array([current]))}
-        solve = eqx.filter_jit(lambda net, s=stimulus: method.solve(net, s, t1=120.0, save=st.Save(states_at=times)))
-        axis.plot(times, solve(net).states["out"].v[:, 0], color=BLUE, lw=1.0)
-        axis.set(title=name, ylabel=label)
+        return method.solve(net, stimulus, t1=120.0, save=st.Save(states_at=times))
+
+    figure, axes = plt.subplots(3, 2, figsize=(8.0, 4.6), sharex=True)
+    for axis, (name, (neuron, current, jump)) in zip(axes.flat, models.items()):
+        solution = solve(neuron, {"in": st.Current(jnp.array([current]))})
+        axis.plot(times, solution.states["out"].v[:, 0], color=BLUE, lw=1.0)
+        # The upstroke is faster than the samples.
+        axis.vlines(solution.spikes["out"].to_dense(40)[0], *jump, color=BLUE, lw=1.0)
+        axis.set(title=name, ylabel="$v$" if abs(jump[0]) <= 10 else "$v$ [mV]")
     for axis in axes[-1]:
         axis.set(xlabel="time [ms]")
     return figure

@@ -1,4 +1,4 @@
-"""A first network and its gradient: how two spike times depend on six weights, exactly. Times are in ms."""
+"""A first network and its gradient: how a spike time depends on each weight, exactly. Times are in ms."""
 
 import equinox as eqx
 import jax.numpy as jnp

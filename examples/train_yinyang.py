@@ -11,7 +11,8 @@ T1, EPOCHS = 60.0, 10
 data = st.get_dataset("yinyang")()
 method = st.get_method("ode")(max_spikes=1)
 neuron = AtMostOnce(LIF(tau_mem=20.0, tau_syn=10.0))
-net = st.feedforward([6, 60, 3], neuron, weight=st.normal(9.0, 5.0), key=jax.random.key(0))
+weights = [st.normal(9.0, 5.0), st.normal(2.0, 4.0)]  # mean and deviation, scaled by the fan-in
+net = st.feedforward([6, 60, 3], neuron, weight=weights, key=jax.random.key(0))
 optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(0.02, 1000)))
 state = optimiser.init(eqx.filter(net, eqx.is_inexact_array))
 
@@ -22,7 +23,7 @@ def loss(net, points, labels):
         solution = method.solve(net, stimulus, t1=T1, throw=False)
         times = solution.spikes["out"].first()
         value = st.first_spike_cross_entropy(times, label, temperature=1.5, silent=T1)
-        return value + st.keep_firing(net, solution, strength=20.0), jnp.argmin(times) == label
+        return value + st.keep_firing(net, solution, strength=1.0, drive=20.0), jnp.argmin(times) == label
 
     return jax.tree.map(jnp.mean, jax.vmap(one)(points, labels))
 

@@ -11,7 +11,6 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import saltation as st
 from jaxtyping import Array
 
@@ -99,7 +98,7 @@ class RungeKuttaFlow(AbstractFlow):
             tableau = solver.tableau
             a = ((), *(tuple(float(x) for x in row) for row in tableau.a_lower))
             b, b_error = (tuple(float(x) for x in row) for row in (tableau.b_sol, tableau.b_error))
-            c = (float(tableau.c1), *(float(x) for x in np.asarray(tableau.c)))
+            c = (float(tableau.c1), *(float(x) for x in tableau.c))
             last_is_end, order = bool(tableau.ssal), int(solver.order(None))  # pyright: ignore
         else:
             raise ValueError(

@@ -17,7 +17,7 @@ def yinyang(
     batch_size: int = 100,
     learning_rate: float = 0.01,
     temperature: float = 1.5,
-    keep_firing: float = 1.0,
+    keep_firing: float = 20.0,
     max_spikes: int = 10,
     at_most_once: bool = True,
 ) -> st.Experiment:
