@@ -124,7 +124,7 @@ def yinyang_qif(
     learning_rate: float = 0.02,
     temperature: float = 1.0,
     keep_firing: float = 1.0,
-    max_spikes: int = 4,
+    max_spikes: int = 8,
     step: float = 1.0,
 ) -> st.Experiment:
     """Yin-Yang by the first spikes of quadratic integrate-and-fire neurons, solved numerically with a fixed step.
@@ -136,7 +136,8 @@ def yinyang_qif(
         name="ode/yinyang-qif",
         dataset="yinyang",
         sizes=(4 + 1, hidden, 3),
-        neurons=(qif, st.get_neuron("at_most_once")(qif)),
+        # An output may spike again: a QIF neuron that may not would run away to infinity.
+        neurons=(qif, qif),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,)),
         weights=(st.normal(40.0, 20.0), st.normal(20.0, 20.0)),
         t1=60.0,

@@ -253,18 +253,18 @@ def _numerical_step(component: Component, carry: _Carry, remaining: Array, lift:
     # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
     short = jnp.where(locating & jnp.isfinite(approach), 2.0 * approach, jnp.inf)
     h_trial = jnp.where(crossed, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
+    h_free = carry.h_free
     if adaptive:
         factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** (-1.0 / order), _SHRINK, _GROW)
-        factor = jnp.where(jnp.isfinite(error), factor, _SHRINK)
-        suggested = h * factor
+        suggested = h * jnp.where(jnp.isfinite(error), factor, _SHRINK)
         # A step that something else has cut short says nothing against the long one.
-        h_free = jnp.where(good, jnp.where(h < carry.h_free, jnp.maximum(carry.h_free, suggested), suggested), suggested)
-        h_free = jnp.where(lift | crossed, carry.h_free, h_free)
-        smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
-        diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
+        grown = jnp.where(h < carry.h_free, jnp.maximum(carry.h_free, suggested), suggested)
+        h_free = jnp.where(lift | crossed, carry.h_free, jnp.where(good, grown, suggested))
     else:
-        h_free = carry.h_free
-        diverged = ~jnp.isfinite(error) & ~carry.finished
+        # A fixed step that runs away is tried again shorter: there may be a crossing on the way.
+        h_trial = jnp.where(good, h_trial, _SHRINK * h)
+    smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
+    diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
     reached = accepted & (h >= remaining)
     state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
     control = _Control(h_free, h_trial.astype(h.dtype), diverged)
