@@ -82,7 +82,7 @@ def recurrent(
     """Populations that all project to each other and to themselves, driven by one input "in".
 
     **Arguments:** `neurons` are populations with their sizes; `delay` is one fixed delay of all recurrent
-    connections (a positive one is solved much faster than none); `outputs` are all populations unless named.
+    connections; `outputs` are all populations unless named.
     """
     shell = Network({"in": inputs}, neurons, [], list(outputs) if outputs is not None else list(neurons))
     pairs = [("in", target) for target in neurons] + [(source, target) for source in neurons for target in neurons]

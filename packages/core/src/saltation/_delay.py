@@ -94,8 +94,7 @@ class Delay(AbstractDelay):
     **Arguments:**
 
     - `value`: a Python number (fixed), or an array (trainable) of shape `()`, `[pre]`, `[post]` or `[pre, post]`.
-    - `minimum`: static; the parametrisation keeps every delay at or above it. Methods rely on it to solve a
-      recurrent network in slices.
+    - `minimum`: static; the parametrisation keeps every delay at or above it, and a method may rely on it.
     - `kind`: "axonal" or "dendritic", needed only where a vector could mean both because `pre == post`.
     - `positive`: how the part above the minimum is kept positive: `Clip()`, `Softplus()`, `Sigmoid()`.
 

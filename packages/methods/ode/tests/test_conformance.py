@@ -19,7 +19,7 @@ class TestLayers(MethodConformance):
     t1 = 30.0
 
     def method(self):
-        return ODE(max_spikes=6)
+        return ODE(max_spikes=20)
 
     def networks(self):
         tau_mem = jnp.array(10.0)

@@ -13,6 +13,7 @@ from saltation_ode import ODE
 from saltation_testing import check_gradient
 
 T1 = 40.0
+ROOM = 12
 SAVE = st.Save(states_at=jnp.array([0.0, 9.0, 23.0]))
 
 
@@ -66,7 +67,7 @@ def _layer(at, method, start, wrap=lambda neuron: neuron):
 @pytest.fixture(scope="module")
 def by_the_fast_way(differentiated):
     """`f(at) -> ((value, signature), gradient)`, and the arguments: constants of each neuron."""
-    return differentiated(lambda at: _layer(at, ODE(max_spikes=6), False)), _arguments((3,))
+    return differentiated(lambda at: _layer(at, ODE(max_spikes=ROOM), False)), _arguments((3,))
 
 
 def _check(function, at):
@@ -81,12 +82,12 @@ def test_gradient_of_a_layer_with_constants_of_each_neuron(by_the_fast_way):
 
 
 def test_gradient_of_a_layer_with_shared_constants(differentiated):
-    _check(differentiated(lambda at: _layer(at, ODE(max_spikes=6), False)), _arguments(()))
+    _check(differentiated(lambda at: _layer(at, ODE(max_spikes=ROOM), False)), _arguments(()))
 
 
 @pytest.mark.parametrize(
     ("method", "rtol"),
-    [(ODE(max_spikes=6), 1e-9), (ODE(max_spikes=6, solver=diffrax.Tsit5()), 1e-5)],
+    [(ODE(max_spikes=ROOM), 1e-9), (ODE(max_spikes=ROOM, solver=diffrax.Tsit5()), 1e-5)],
     ids=["general closed form", "solver"],
 )
 def test_the_general_way_agrees(by_the_fast_way, differentiated, method, rtol):
@@ -105,8 +106,8 @@ def test_numbers_and_arrays_are_one_layer(by_the_fast_way):
     numbers = {"tau_mem": 10.0, "tau_syn": 5.0, "v_threshold": 1.0, "v_reset": -0.2, "v_leak": 0.1}
     arrays = {name: jnp.full(3, value) for name, value in numbers.items()}
     (value, _), _ = function({**at, **arrays})
-    solution = eqx.filter_jit(_layer)({**at, **numbers}, ODE(max_spikes=6), False)
-    expected = eqx.filter_jit(_layer)({**at, **arrays}, ODE(max_spikes=6), False)
+    solution = eqx.filter_jit(_layer)({**at, **numbers}, ODE(max_spikes=ROOM), False)
+    expected = eqx.filter_jit(_layer)({**at, **arrays}, ODE(max_spikes=ROOM), False)
     for one, other in zip(jax.tree.leaves(solution), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
 
@@ -114,7 +115,7 @@ def test_numbers_and_arrays_are_one_layer(by_the_fast_way):
 def test_delays_add_up_for_each_synapse(by_the_fast_way):
     # A synapse with a delay is one from an input of its own that spikes later.
     _, at = by_the_fast_way
-    solution = eqx.filter_jit(_layer)(at, ODE(max_spikes=6), False)
+    solution = eqx.filter_jit(_layer)(at, ODE(max_spikes=ROOM), False)
     total = at["axonal"][:, None] + at["dendritic"][None, :] + at["synaptic"]
     own = (at["times"][:, None, :] + total[:, :, None]).reshape(9, 3)
     weight = (at["weight"][:, :, None] * jnp.eye(3)[None]).reshape(9, 3)
@@ -126,7 +127,7 @@ def test_delays_add_up_for_each_synapse(by_the_fast_way):
         ["lif"],
     )
     stimulus = {"in": st.Spikes.from_dense(own), "drive": st.Current(at["drive"])}
-    expected = ODE(max_spikes=6).solve(network, stimulus, t1=T1, save=SAVE)
+    expected = ODE(max_spikes=ROOM).solve(network, stimulus, t1=T1, save=SAVE)
     np.testing.assert_array_equal(solution.spikes["lif"].index, expected.spikes["lif"].index)
     np.testing.assert_allclose(solution.spikes["lif"].time, expected.spikes["lif"].time, rtol=1e-12)
     np.testing.assert_allclose(solution.states["lif"].v, expected.states["lif"].v, rtol=1e-10)
@@ -138,7 +139,7 @@ def test_at_most_once_keeps_the_first_spike_and_its_gradient(by_the_fast_way, pr
     @eqx.filter_jit
     def first(at, wrap):
         def run(at):
-            solution = _layer(at, ODE(max_spikes=6), False, wrap)
+            solution = _layer(at, ODE(max_spikes=ROOM), False, wrap)
             times = solution.spikes["lif"].first()
             return jnp.sum(jnp.where(jnp.isfinite(times), times, 0.0) * jnp.array([1.0, 0.7, 0.4])), solution
 
@@ -152,6 +153,6 @@ def test_at_most_once_keeps_the_first_spike_and_its_gradient(by_the_fast_way, pr
     for name in at:
         np.testing.assert_allclose(gradient[name], expected_gradient[name], rtol=1e-10, atol=1e-12, err_msg=name)
     # The membrane goes on after the spike: as that of a neuron that nothing but this one spike has reset.
-    other = eqx.filter_jit(_layer)(at, ODE(max_spikes=6), True, AtMostOnce)
+    other = eqx.filter_jit(_layer)(at, ODE(max_spikes=ROOM), True, AtMostOnce)
     for one, two in zip(jax.tree.leaves(solution.final), jax.tree.leaves(other.final), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-10, atol=1e-12)

@@ -46,15 +46,16 @@ def mixed():
         "axonal": [0.5, 1.75],
         "dendritic": [2.25, 0.75],
         "synaptic": [[1.0, 2.0], [0.25, 3.0]],
-        "scalar": 0.5,
+        # No sum of delays is a refractory period: a spike that comes back as it ends has one-sided derivatives.
+        "scalar": 0.6,
         "times": [[1.0, 11.0, np.inf], [4.0, 14.5, 19.0]],
     }
     return {name: jnp.asarray(value) for name, value in values.items()}
 
 
 def test_gradient_of_a_mixed_cycle_with_delays(mixed, differentiated):
-    # With fixed steps the computed solution is smooth, and its own derivative can be asked for.
-    method = ODE(max_spikes=6, solver=diffrax.Dopri5(), step=0.5)
+    # With fixed steps the computed solution is smooth up to its own error, and its derivative can be asked for.
+    method = ODE(max_spikes=6, solver=diffrax.Dopri5(), step=0.1)
     function = differentiated(lambda at: _mixed(at, method))
     (_, (spikes, result)), gradient = function(mixed)
     assert result == st.RESULTS.successful._value

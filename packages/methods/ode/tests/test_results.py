@@ -26,7 +26,7 @@ def _network(neuron, weight=4.0, *, recurrent=False):
 
 LAYER = _network(LIF(2))
 CYCLE = _network(LIF(2), recurrent=True)
-NUMERICAL = _network(QIF(1))
+NUMERICAL = _network(QIF(1), 20.0)
 
 
 def _spikes(times):
@@ -50,7 +50,7 @@ def test_throw_raises_inside_jit_as_well():
     def first(times):
         return ODE(max_spikes=1).solve(LAYER, _spikes(times), t1=T1).spikes["n"].first()
 
-    assert jnp.all(jnp.isfinite(first(TIMES + 8.0)))
+    assert jnp.all(jnp.isfinite(first(TIMES + 12.0)))
     with pytest.raises(eqx.EquinoxRuntimeError, match="Raise `max_spikes`"):
         jax.block_until_ready(first(TIMES))
 
@@ -73,10 +73,10 @@ def test_too_few_steps_are_reported(solve):
     ids=["adaptive", "Euler", "fixed steps"],
 )
 def test_a_state_that_runs_away_is_reported(solve, method):
-    # So late a threshold is never reached: the upstroke diverges first.
+    # So late a threshold is never reached: the upstroke diverges first. Fixed steps jump over it, again and again.
     network = _network(EIF(1, v_threshold=1e5), 1e4)
     solution = solve(method, network, _spikes(TIMES), t1=T1)
-    assert solution.result in (RESULTS.diverged, RESULTS.max_steps_reached)
+    assert solution.result in (RESULTS.diverged, RESULTS.max_steps_reached, RESULTS.max_spikes_reached)
     assert not np.isnan(solution.spikes["n"].time).any()
     gradient = eqx.filter_jit(
         eqx.filter_grad(

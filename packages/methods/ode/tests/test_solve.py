@@ -30,7 +30,7 @@ def test_only_what_is_asked_for_is_kept(solve):
     assert plain.rates is None and plain.states is None and plain.updates == {}
     other = solve(ODE(), LAYER, STIMULUS, t1=T1, save=st.Save(spikes=False, rates=True, states_at=jnp.array([3.0, 3.0])))
     assert other.spikes is None
-    np.testing.assert_allclose(other.rates["n"], plain.spikes["n"].count() / T1)
+    np.testing.assert_allclose(other.rates["n"], np.asarray(plain.spikes["n"].count()) / T1)
     assert other.states["n"].v.shape == (2, 2)
     for one, two in zip(jax.tree.leaves(other.final), jax.tree.leaves(plain.final), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -139,7 +139,6 @@ def test_a_stimulus_that_does_not_fit_is_refused():
         ({"inn": STIMULUS["in"]}, "Did you mean 'in'"),
         ({}, "no stimulus for"),
         ({"in": st.Spikes.empty(3)}, "3 units"),
-        ({"in": TIMES}, "expected Spikes or Current"),
     ):
         with pytest.raises(ValueError, match=message):
             ODE().solve(LAYER, stimulus, t1=T1)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import saltation as st
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
+from ._parameters import Parameter, as_parameter
 from ._ports import check_port
 
 
@@ -43,11 +44,11 @@ class LIF(st.AbstractNeuron):
     """
 
     shape: tuple[int, ...] = eqx.field(converter=st.population_shape, static=True, default=())
-    tau_mem: float | int | Float[Array, "..."] = eqx.field(default=20.0, kw_only=True)
-    tau_syn: float | int | Float[Array, "..."] = eqx.field(default=5.0, kw_only=True)
-    v_threshold: float | int | Float[Array, "..."] = eqx.field(default=1.0, kw_only=True)
-    v_reset: float | int | Float[Array, "..."] = eqx.field(default=0.0, kw_only=True)
-    v_leak: float | int | Float[Array, "..."] = eqx.field(default=0.0, kw_only=True)
+    tau_mem: Parameter = eqx.field(converter=as_parameter, default=20.0, kw_only=True)
+    tau_syn: Parameter = eqx.field(converter=as_parameter, default=5.0, kw_only=True)
+    v_threshold: Parameter = eqx.field(converter=as_parameter, default=1.0, kw_only=True)
+    v_reset: Parameter = eqx.field(converter=as_parameter, default=0.0, kw_only=True)
+    v_leak: Parameter = eqx.field(converter=as_parameter, default=0.0, kw_only=True)
 
     def __check_init__(self):
         st.check_positive("LIF", tau_mem=self.tau_mem, tau_syn=self.tau_syn)

@@ -103,6 +103,8 @@ def split_lanes(component: Component) -> tuple[Component, Component]:
     def own_if_vector(x):
         return own(x) if eqx.is_array(x) and x.ndim > 0 else x
 
+    # Not by `Arrivals(...)`: it is one lane's, and has the axis over neurons until `vmap` takes it away.
+    lanes = jax.tree.map(own, eqx.tree_at(lambda a: a.time, arrivals, None))
     time = jnp.moveaxis(arrivals.time, 1, 0) if arrivals.own_order else arrivals.time
     wide = eqx.tree_at(
         lambda c: (c.neurons, c.state, c.drive, c.arrivals, c.observed),
@@ -111,7 +113,7 @@ def split_lanes(component: Component) -> tuple[Component, Component]:
             jax.tree.map(own_if_vector, component.neurons),
             jax.tree.map(own, component.state),
             jax.tree.map(own, component.drive),
-            {name: Arrivals(time, jax.tree.map(own, arrivals.kicks), jax.tree.map(own, arrivals.steps))},
+            {name: eqx.tree_at(lambda a: a.time, lanes, time, is_leaf=lambda x: x is None)},
             None if component.observed is None else {name: component.observed[name][:, None, :]},
         ),
         is_leaf=lambda x: x is None,

@@ -229,7 +229,7 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[A
 
     v, i = jax.vmap(free_at)(spikes, found.segment.T)
     gaps = jnp.diff(spikes, axis=0, prepend=jnp.zeros_like(spikes[:1]))
-    decay = jnp.exp(-jnp.where(finite, gaps, 0.0) / layer.tau_mem)
+    decay = jnp.exp(-jnp.where(finite, gaps, 0.0) / _over_rows(layer.tau_mem))
     taken = jnp.zeros_like(layer.v)  # what the resets so far take from v
     later, slopes, jumps = [], [], []
     for k in range(found.times.shape[1]):
@@ -251,11 +251,16 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[A
         entry = jnp.broadcast_to(entry, lanes.shape)
         v, i = free_at(when, entry)
         before = finite & (lax.stop_gradient(exact) <= when)
-        left = jnp.where(before, jnp.exp(-jnp.where(before, when - exact, 0.0) / layer.tau_mem), 0.0)
+        left = jnp.where(before, jnp.exp(-jnp.where(before, when - exact, 0.0) / _over_rows(layer.tau_mem)), 0.0)
         return v - sum(jump * part for jump, part in zip(jumps, left, strict=True)), i
 
     moments = jnp.concatenate([layer.samples, jnp.full(1, t1, layer.v.dtype)])
     return times.T, *jax.vmap(state_at)(moments), jnp.stack(slopes, axis=1)
+
+
+def _over_rows(tau: Any) -> Any:
+    """A constant as it combines with arrays of `[rows, n]`."""
+    return tau[None] if eqx.is_array(tau) and tau.ndim else tau
 
 
 def _free_response(layer: LIFLayer, t1: float) -> tuple[Array, Array, Array]:
@@ -280,7 +285,7 @@ def _free_response(layer: LIFLayer, t1: float) -> tuple[Array, Array, Array]:
     # The flow of each gap, outside the scan: for the whole layer it is the same few numbers.
     per_neuron = any(eqx.is_array(tau) and tau.ndim for tau in (layer.tau_mem, layer.tau_syn))
     at = gaps[:, None] if per_neuron and gaps.ndim == 1 else gaps
-    tau_mem, tau_syn = (tau[None] if eqx.is_array(tau) and tau.ndim else tau for tau in (layer.tau_mem, layer.tau_syn))
+    tau_mem, tau_syn = _over_rows(layer.tau_mem), _over_rows(layer.tau_syn)
     flow = (jnp.exp(-at / tau_mem), jnp.exp(-at / tau_syn), st.psp_kernel(at, tau_mem, tau_syn))
     _, (v, i) = scan_in_chunks(
         step, (layer.v, layer.i), (*flow, kicks, before_end), active=lambda _, x: jnp.any(x[-1]), chunk=_CHUNK

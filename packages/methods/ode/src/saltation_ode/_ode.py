@@ -54,9 +54,9 @@ class ODE(st.AbstractReplayMethod):
 
     max_spikes: int = eqx.field(static=True, default=8)
     solver: Any = eqx.field(static=True, default=None)
-    step: float | None = eqx.field(static=True, default=None)
-    rtol: float | None = eqx.field(static=True, default=None)
-    atol: float | None = eqx.field(static=True, default=None)
+    step: float | int | None = eqx.field(static=True, default=None)
+    rtol: float | int | None = eqx.field(static=True, default=None)
+    atol: float | int | None = eqx.field(static=True, default=None)
     max_steps: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
@@ -151,7 +151,7 @@ class ODE(st.AbstractReplayMethod):
         rates = {name: count.astype(dtype) / t1 for name, count in stats["spike_count"].items()}
         solution = st.Solution(
             spikes={name: sources[name] for name in network.neurons} if save.spikes else None,
-            rates=_count_rates(rates) if save.rates else None,
+            rates=_count_rates(rates, (network, stimulus)) if save.rates else None,
             states=None if save.states_at is None else states,
             final=final,
             updates={},
@@ -235,10 +235,9 @@ def _given_times(observed, names, room: int, dtype) -> tuple[dict[str, Array], F
     return jax.lax.stop_gradient(given), Flags(full, no, no, no)
 
 
-def _count_rates(rates: dict[str, Array]) -> dict[str, Array]:
-    return st.not_differentiable(
-        rates, "ODE counts spikes to get rates, and a count has no derivative. Use spike times or states in the loss."
-    )
+def _count_rates(rates: dict[str, Array], depends_on: PyTree) -> dict[str, Array]:
+    message = "ODE counts spikes to get rates, and a count has no derivative. Use spike times or states in the loss."
+    return st.not_differentiable(rates, message, depends_on=depends_on)
 
 
 def _cast(x: Any, dtype) -> Array:

@@ -208,11 +208,12 @@ def _first_spikes(
 ) -> st.Experiment:
     def model(key: PRNGKeyArray) -> st.Model:
         layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
-        # A constant current that takes an output over its threshold by itself, late: an output that is silent has no
-        # gradient, and this one is silent only where its input says so.
-        current = st.Connection("bias", "out", st.Dense(jnp.full((1, sizes[-1]), 1.2)))
+        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent has
+        # no gradient, and this one is silent only where its input says so.
+        hidden, outputs = jnp.zeros((1, sizes[1])), jnp.full((1, sizes[2]), 1.2)
+        currents = [st.Connection("bias", "hidden1", st.Dense(hidden)), st.Connection("bias", "out", st.Dense(outputs))]
         network = st.Network(
-            {**layers.inputs, "bias": 1}, layers.neurons, [*layers.connections, current], layers.outputs
+            {**layers.inputs, "bias": 1}, layers.neurons, [*layers.connections, *currents], layers.outputs
         )
         return st.Model(network, st.FirstSpikes("out"))
 

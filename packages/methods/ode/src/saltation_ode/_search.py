@@ -59,6 +59,7 @@ class _Carry(NamedTuple):
     state: dict[str, Any]
     drive: dict[str, Array]
     armed: dict[str, Array]
+    due: Array  # [all neurons], whose own crossing is at this instant, beside that of a neuron that has spiked
     count: dict[str, Array]
     times: dict[str, Array]
     iteration: dict[str, Array]
@@ -118,6 +119,7 @@ def _start(component: Component, first_step: float) -> _Carry:
         state=component.state,
         drive=component.drive,
         armed=armed,
+        due=jnp.zeros(sum(component.size(name) for name in component.neurons), bool),
         count={name: jnp.zeros(n, jnp.int32) for name, (n, _) in room.items()},
         times={name: jnp.full(shape, jnp.inf, dtype) for name, shape in room.items()},
         iteration={name: jnp.zeros(shape, jnp.int32) for name, shape in room.items()},
@@ -167,19 +169,22 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     guard = _join([component.neurons[name].guard(carry.state[name]) for name in names])
     armed = _join([carry.armed[name] for name in names])
     lifted = armed & (guard >= 0) & (component.observed is None)
-    lift = jnp.any(lifted) & ~pending
-    remaining = jnp.where(lift, jnp.zeros_like(t), stop - t)
+    due = jnp.any(carry.due)
+    lift = jnp.any(lifted) & ~pending & ~due
+    instant = lift | due
+    remaining = jnp.where(instant, jnp.zeros_like(t), stop - t)
 
     if component.closed:
-        h, spike, spiker, accepted, reached, control = _closed_step(component, carry, remaining, lift)
+        h, crossed, accepted, reached, control = _closed_step(component, carry, remaining, instant)
         state = {
             name: component.flows[name].propagate(neuron, t, carry.state[name], h, carry.drive[name])
             for name, neuron in component.neurons.items()
         }
     else:
-        h, spike, spiker, accepted, reached, control, state = _numerical_step(component, carry, remaining, lift)
-    spiker = jnp.where(lift, jnp.argmax(lifted), spiker).astype(jnp.int32)
-    spike = spike & ~lift
+        h, crossed, accepted, reached, control, state = _numerical_step(component, carry, remaining, instant)
+    crossed = jnp.where(due, carry.due, crossed & ~lift)
+    spike = jnp.any(crossed)
+    spiker = jnp.argmax(jnp.where(lift, lifted, crossed)).astype(jnp.int32)
 
     # What this iteration does.
     kind = jnp.where(reached, planned_kind, jnp.where(accepted, int(Kind.STEP), int(Kind.IDLE)))
@@ -193,6 +198,8 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     t_end = jnp.where(active, jnp.where(reached & ~spike & ~lift, stop, t + h), t)
     state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)
+    if component.observed is None:
+        carry = carry._replace(due=jnp.where(active, crossed & (iota(crossed.shape[0]) != spiker), carry.due))
     carry = carry._replace(flags=carry.flags._replace(diverged=carry.flags.diverged | control.diverged))
 
     carry, slot_of_spike = _spike(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
@@ -217,23 +224,25 @@ class _Control(NamedTuple):
     diverged: Array
 
 
-def _closed_step(component: Component, carry: _Carry, remaining: Array, lift: Array):
-    """A step to the next event: the exact flow is never rejected."""
+def _closed_step(component: Component, carry: _Carry, remaining: Array, instant: Array):
+    """A step to the next event, and who crosses the threshold there: the exact flow is never rejected."""
     if component.observed is None:
         crossing = _join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
     else:
         crossing = _join(
             [_upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons]
         )
-    first = jnp.argmin(crossing)
-    spike = (crossing[first] <= remaining) & ~lift
-    h = jnp.where(spike, jnp.maximum(crossing[first], 0.0), remaining)
+    first = jnp.min(crossing)
+    spike = (first <= remaining) & ~instant
+    h = jnp.where(spike, jnp.maximum(first, 0.0), remaining)
+    # Equal to rounding is equal: what the clock resolves.
+    crossed = spike & (crossing <= h + 4 * jnp.finfo(h.dtype).eps * (carry.t + h))
     control = _Control(carry.h_free, carry.h_trial, jnp.zeros((), bool))
     yes = jnp.ones((), bool)
-    return h, spike, first, yes, yes, control
+    return h, crossed, yes, yes, control
 
 
-def _numerical_step(component: Component, carry: _Carry, remaining: Array, lift: Array):
+def _numerical_step(component: Component, carry: _Carry, remaining: Array, instant: Array):
     """A step of the length that the error control, the next event and an expected crossing allow."""
     adaptive = any(flow.adaptive for flow in component.flows.values())
     order = min(flow.order for flow in component.flows.values())  # pyright: ignore
@@ -244,22 +253,22 @@ def _numerical_step(component: Component, carry: _Carry, remaining: Array, lift:
     located = _join([attempt.located for attempt in attempts])
     approach = jnp.min(_join([attempt.approach for attempt in attempts]))
 
-    good = (error <= 1) | lift
-    spike = good & jnp.any(located) & ~lift
-    crossed = good & jnp.isfinite(jnp.min(crossing)) & ~spike & ~lift
-    accepted = good & ~crossed
+    good = (error <= 1) | instant
+    spike = good & jnp.any(located) & ~instant
+    inside = good & jnp.isfinite(jnp.min(crossing)) & ~spike & ~instant
+    accepted = good & ~inside
     locating = jnp.isfinite(carry.h_trial)
 
     # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
     short = jnp.where(locating & jnp.isfinite(approach), 2.0 * approach, jnp.inf)
-    h_trial = jnp.where(crossed, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
+    h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
     h_free = carry.h_free
     if adaptive:
         factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** (-1.0 / order), _SHRINK, _GROW)
         suggested = h * jnp.where(jnp.isfinite(error), factor, _SHRINK)
         # A step that something else has cut short says nothing against the long one.
         grown = jnp.where(h < carry.h_free, jnp.maximum(carry.h_free, suggested), suggested)
-        h_free = jnp.where(lift | crossed, carry.h_free, jnp.where(good, grown, suggested))
+        h_free = jnp.where(instant | inside, carry.h_free, jnp.where(good, grown, suggested))
     else:
         # A fixed step that runs away is tried again shorter: there may be a crossing on the way.
         h_trial = jnp.where(good, h_trial, _SHRINK * h)
@@ -268,7 +277,7 @@ def _numerical_step(component: Component, carry: _Carry, remaining: Array, lift:
     reached = accepted & (h >= remaining)
     state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
     control = _Control(h_free, h_trial.astype(h.dtype), diverged)
-    return h, spike, jnp.argmax(located), accepted, reached, control, state
+    return h, spike & located, accepted, reached, control, state
 
 
 def _attempts(component: Component, carry: _Carry, h: Array):
