@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 INF = np.inf
@@ -14,7 +15,7 @@ JITTER = 0.25
 
 
 class Program(st.AbstractProgram):
-    """Every neuron spikes once: 3 after the mean of the input times, earlier the stronger its weights, and a bit late."""
+    """Every neuron spikes once: 3 after the mean of the input times, the stronger its weights the earlier, and late."""
 
     health_fields = ("spikes_seen", "first_word_of_key")
 
@@ -49,7 +50,9 @@ class Backend(st.AbstractBackend):
         return st.Capabilities(neurons=("leaky",), max_neurons=10)
 
     def prepare(self, structure, *, t1, max_spikes):
-        assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(structure) if hasattr(leaf, "shape"))
+        assert all(
+            isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(structure) if hasattr(leaf, "shape")
+        )
         assert max_spikes == 2
         return self.program
 

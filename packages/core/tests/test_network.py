@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 
@@ -42,7 +43,7 @@ def test_stages_leave_inputs_out(build):
 
 
 def test_only_arrays_are_parameters(build):
-    assert len([leaf for leaf in eqx.filter(build(), eqx.is_array).connections]) == 2
+    assert len(eqx.filter(build(), eqx.is_array).connections) == 2
     assert sum(eqx.is_inexact_array(leaf) for leaf in [c.synapse.weight for c in build().connections]) == 2
 
 

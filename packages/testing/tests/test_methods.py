@@ -5,6 +5,7 @@ import inspect
 import jax
 import jax.numpy as jnp
 import pytest
+
 import saltation as st
 from saltation_neurons import LIF
 from saltation_testing import Case, MethodConformance

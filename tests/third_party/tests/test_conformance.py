@@ -1,5 +1,6 @@
 import jax.numpy as jnp
 from saltation_adaptive_threshold import ALIF
+
 from saltation_testing import NeuronConformance
 
 

@@ -114,7 +114,9 @@ class Delay(AbstractDelay):
         else:
             value = as_floats(value)
         if kind not in (None, "axonal", "dendritic"):
-            raise ValueError(f"Delay got kind={kind!r}; expected 'axonal' (per source), 'dendritic' (per target) or None.")
+            raise ValueError(
+                f"Delay got kind={kind!r}; expected 'axonal' (per source), 'dendritic' (per target) or None."
+            )
         if not isinstance(minimum, (int, float)) or not math.isfinite(minimum) or minimum < 0:
             raise ValueError(f"Delay got minimum={minimum}; expected a finite number >= 0.")
         if not isinstance(value, jax.core.Tracer):
@@ -167,8 +169,8 @@ class Delay(AbstractDelay):
         if shape == (pre,) == (post,):
             if self.kind is None:
                 raise ValueError(
-                    f"Delay got a vector of {pre} for a connection of {pre} to {post} units, which could be per source or "
-                    "per target; say which: Delay(value, kind='axonal') or Delay(value, kind='dendritic')."
+                    f"Delay got a vector of {pre} for a connection of {pre} to {post} units, which could be per source "
+                    "or per target; say which: Delay(value, kind='axonal') or Delay(value, kind='dendritic')."
                 )
             return self.kind
         if shape == (pre,) and self.kind in (None, "axonal"):
@@ -177,7 +179,8 @@ class Delay(AbstractDelay):
             return "dendritic"
         raise ValueError(
             f"Delay got a value of shape {shape}{f' with kind={self.kind!r}' if self.kind else ''} for a connection of "
-            f"{pre} to {post} units; expected () for all, ({pre},) per source, ({post},) per target, or ({pre}, {post})."
+            f"{pre} to {post} units; expected () for all, ({pre},) per source, ({post},) per target, or "
+            f"({pre}, {post})."
         )
 
 

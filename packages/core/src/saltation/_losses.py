@@ -41,7 +41,7 @@ def first_spike_cross_entropy(
 def first_spike_mse(
     times: Float[Array, " classes"], label: Int[Array, ""], *, target: float, other: float, silent: float
 ) -> Float[Array, ""]:
-    """Half the squared distance of the first spike times to `target` for the label's neuron and `other` for the rest."""
+    """Half the squared distance of first spike times to `target` for the label's neuron and `other` for the rest."""
     finite = jnp.isfinite(times)
     filled = jnp.where(finite, jnp.where(finite, times, 0.0), silent)
     wanted = jnp.where(jnp.arange(times.shape[0]) == label, target, other)

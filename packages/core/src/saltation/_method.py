@@ -101,8 +101,8 @@ def check_stimulus(network: Network, stimulus: Stimulus) -> None:
     """Raise `ValueError` if the stimulus does not have exactly the network's inputs, with their sizes."""
     if not isinstance(stimulus, Mapping):
         raise ValueError(
-            f"solve got a stimulus of type {type(stimulus).__name__}; expected a dictionary by input population, such as "
-            f"{{{next(iter(network.inputs), 'in')!r}: Spikes.from_dense(times)}}."
+            f"solve got a stimulus of type {type(stimulus).__name__}; expected a dictionary by input population, such "
+            f"as {{{next(iter(network.inputs), 'in')!r}: Spikes.from_dense(times)}}."
         )
     for name, value in stimulus.items():
         if name not in network.inputs:
@@ -111,8 +111,8 @@ def check_stimulus(network: Network, stimulus: Stimulus) -> None:
             raise ValueError(f"solve got a stimulus for {name!r}; expected inputs {list(network.inputs)}.{hint}")
         if not isinstance(value, Spikes | Current):
             raise ValueError(
-                f"solve got a stimulus of type {type(value).__name__} for {name!r}; expected Spikes or Current, such as "
-                "Spikes.from_dense(times[n, k])."
+                f"solve got a stimulus of type {type(value).__name__} for {name!r}; expected Spikes or Current, such "
+                "as Spikes.from_dense(times[n, k])."
             )
         if isinstance(value, Spikes) and value.time.ndim != 1:
             raise ValueError(
@@ -136,8 +136,8 @@ def check_needs(method: AbstractMethod, needs: Iterable[str], what: str) -> None
     lacking = sorted(set(needs) - method.provides)
     if lacking:
         raise UnsupportedError(
-            f"{what} needs a gradient of {lacking}, but {type(method).__name__} provides only {sorted(method.provides)}. "
-            "Choose another loss or read-out, or another method."
+            f"{what} needs a gradient of {lacking}, but {type(method).__name__} provides only "
+            f"{sorted(method.provides)}. Choose another loss or read-out, or another method."
         )
 
 

@@ -44,9 +44,7 @@ def _phi(z: Array) -> Array:
     return jnp.where(small, series, -jnp.expm1(-safe) / safe)
 
 
-def lif_flow(
-    v: Array, i: Array, u: Array, current: Array, tau_mem: Number, tau_syn: Number
-) -> tuple[Array, Array]:
+def lif_flow(v: Array, i: Array, u: Array, current: Array, tau_mem: Number, tau_syn: Number) -> tuple[Array, Array]:
     """`v` and `i` after `u >= 0` without an event; `v` is measured from the leak potential."""
     decay = jnp.exp(-u / tau_mem)
     return current + (v - current) * decay + i * psp_kernel(u, tau_mem, tau_syn), i * jnp.exp(-u / tau_syn)
@@ -103,7 +101,7 @@ def _bracket(w: Array, i: Array, theta: Array, duration: Array, tau_mem: Number,
 
 
 def _quadratic_hit(w: Array, i: Array, theta: Array, duration: Array, tau_mem: Number) -> Array:
-    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x` with `x = exp(-u / tau_mem)` and `a = w + i`: no logarithm is needed."""
+    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x`, `x = exp(-u / tau_mem)`, `a = w + i`: no logarithm is needed."""
     a = w + i
     x = jnp.exp(-duration / tau_mem)
     at_end = (a - i * x) * x >= theta

@@ -37,7 +37,7 @@ def trainable(model: PyTree, *labels: str) -> PyTree[bool]:
             near = difflib.get_close_matches(label, available, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
-                f"trainable got {label!r}, which names no float array of this model; expected among {sorted(available)}."
-                f"{hint} A parameter given as a Python number is fixed: give it as an array to train it."
+                f"trainable got {label!r}, which names no float array of this model; expected one of "
+                f"{sorted(available)}.{hint} A parameter given as a Python number is fixed: give it as an array to train it."
             )
     return chosen

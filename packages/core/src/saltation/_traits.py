@@ -52,6 +52,6 @@ class RateDynamics(NamedTuple):
 
 
 class NoiseDynamics(NamedTuple):
-    """Noise that drives a stochastic neuron: `diffusion(state) -> state-like` standard deviations per square-root time."""
+    """Noise of a stochastic neuron: `diffusion(state) -> state-like`, standard deviations per square-root time."""
 
     diffusion: Callable[[Any], Any]

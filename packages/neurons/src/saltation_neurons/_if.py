@@ -170,9 +170,7 @@ def _time_to_charge(charge: Array, i: Array, current: Array, duration: Array, ta
     # where there is no current. The other is the parabola at `high`; it is excellent where the crossing
     # almost touches a maximum.
     remaining = charge - i * tau_syn
-    without_current = -tau_syn * jnp.log1p(
-        -jnp.clip(charge / jnp.where(i > 0, i * tau_syn, jnp.inf), 0.0, 1.0)
-    )
+    without_current = -tau_syn * jnp.log1p(-jnp.clip(charge / jnp.where(i > 0, i * tau_syn, jnp.inf), 0.0, 1.0))
     first = jnp.where(current > 0, remaining / jnp.where(current > 0, current, 1.0), without_current)
     top, rise = excess(high), jnp.maximum(slope(high), 0.0)
     square = rise * rise + 2.0 * top * i * jnp.exp(-high / tau_syn) / tau_syn

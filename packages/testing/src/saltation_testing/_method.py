@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 from saltation import AbstractMethod, AbstractReplayMethod, Current, Network, Save, Solution, Spikes
 

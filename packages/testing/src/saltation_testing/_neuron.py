@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 from saltation import AbstractNeuron
 
@@ -306,7 +307,9 @@ def _check_crossing(crossing: Any, guard: Callable, duration: Any, what: str) ->
     grid = fractions.reshape(-1, *[1] * duration.ndim) * duration[None]
     values = np.asarray(guard(grid)[0])
     rises = (values[:-1] < 0) & (values[1:] >= 0)
-    first = np.where(rises.any(axis=0), np.take_along_axis(np.asarray(grid)[1:], rises.argmax(axis=0)[None], 0)[0], np.inf)
+    first = np.where(
+        rises.any(axis=0), np.take_along_axis(np.asarray(grid)[1:], rises.argmax(axis=0)[None], 0)[0], np.inf
+    )
     found = np.isfinite(crossing)
     assert (crossing[found] > 0).all() and (crossing <= duration)[found].all(), f"{what}: not in (0, duration]."
     assert (crossing <= first * (1 + 1e-9) + 1e-12).all(), f"{what}: {crossing}; a grid sees it at {first} or before."

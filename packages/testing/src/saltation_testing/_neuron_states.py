@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
 from saltation import AbstractNeuron
 
 _STEPS = 4000
@@ -41,8 +42,8 @@ def _driven(neuron: AbstractNeuron, port: str, duration: float) -> tuple[float, 
         if bool(jnp.all(neuron.guard(after) >= 0)):
             return level, _at_threshold(neuron, before, after)
     raise AssertionError(
-        f"{type(neuron).__name__}: neither kicks at {port!r} nor a current of up to {_LEVELS[-1]:g} make every unit spike "
-        f"within {duration}. Set the suite's `duration` and `ports` so that they do."
+        f"{type(neuron).__name__}: neither kicks at {port!r} nor a current of up to {_LEVELS[-1]:g} make every unit "
+        f"spike within {duration}. Set the suite's `duration` and `ports` so that they do."
     )
 
 

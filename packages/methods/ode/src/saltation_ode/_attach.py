@@ -41,7 +41,7 @@ def attach(follow: Callable[[Any, Any], Any], inputs: Any, found: Any, values: A
 def freeze(tree: Any) -> Any:
     """The same tree without derivatives.
 
-    `lax.stop_gradient` alone would turn Python numbers into arrays, and a formula that is chosen by their value would be
-    lost.
+    `lax.stop_gradient` alone would turn Python numbers into arrays, and a formula that is chosen by their value would
+    be lost.
     """
     return jax.tree.map(lambda x: lax.stop_gradient(x) if eqx.is_array(x) else x, tree)

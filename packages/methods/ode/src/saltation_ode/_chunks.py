@@ -2,15 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jax import lax
+
+import saltation as st
 
 
 def scan_in_chunks(step, carry, xs, *, active, chunk: int):
     """`lax.scan(step, carry, xs)`, skipping chunks of iterations where `active(carry, x_chunk)` holds nowhere.
 
     It is differentiable in both modes, unlike a `while` loop, and under `vmap` a skipped chunk costs nothing, because
-    the decision is one for the whole batch. Skipped outputs are zeros. The length of `xs` must be a multiple of `chunk`.
+    the decision is one for the whole batch. Skipped outputs are zeros. The length of `xs` must be a multiple of
+    `chunk`.
     """
     length = jax.tree.leaves(xs)[0].shape[0]
     if length <= chunk:

@@ -5,8 +5,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, Float
+
+import saltation as st
 
 from ._flow import AbstractFlow
 
@@ -91,8 +92,8 @@ class Component(eqx.Module):
 def split_lanes(component: Component) -> tuple[Component, Component]:
     """A component without links as components of one neuron each, side by side.
 
-    **Returns:** the arrays that each neuron has of its own, with a leading axis over neurons (`[n]` becomes `[n, 1]`), and
-    everything else, to be combined by `eqx.combine` under `jax.vmap`.
+    **Returns:** the arrays that each neuron has of its own, with a leading axis over neurons (`[n]` becomes `[n, 1]`),
+    and everything else, to be combined by `eqx.combine` under `jax.vmap`.
     """
     (name,) = component.neurons
     arrivals = component.arrivals[name]

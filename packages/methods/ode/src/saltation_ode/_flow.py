@@ -11,10 +11,12 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array
 
+import saltation as st
+
 State = Any
+
 
 class Attempt(NamedTuple):
     """A tried step of a population of `n`."""
@@ -102,14 +104,14 @@ class RungeKuttaFlow(AbstractFlow):
             last_is_end, order = bool(tableau.ssal), int(solver.order(None))  # pyright: ignore
         else:
             raise ValueError(
-                f"ODE got solver={solver!r}; expected an explicit Runge-Kutta solver of diffrax, such as diffrax.Tsit5(), "
-                "Dopri5(), Dopri8(), Bosh3(), Heun(), Midpoint(), Ralston() or Euler(). Implicit ones are not needed: "
-                "between two spikes these neurons are not stiff, and near a spike the step adapts."
+                f"ODE got solver={solver!r}; expected an explicit Runge-Kutta solver of diffrax, such as "
+                "diffrax.Tsit5(), Dopri5(), Dopri8(), Bosh3(), Heun(), Midpoint(), Ralston() or Euler(). Implicit ones "
+                "are not needed: between two spikes these neurons are not stiff, and near a spike the step adapts."
             )
         if adaptive and b_error is None:
             raise ValueError(
-                f"ODE got solver={solver!r} without a step; it has no error estimate to adapt the step by. Give a fixed "
-                "step=..., or use diffrax.Tsit5()."
+                f"ODE got solver={solver!r} without a step; it has no error estimate to adapt the step by. Give a "
+                "fixed step=..., or use diffrax.Tsit5()."
             )
         return cls(a, b, b_error, c, last_is_end, order, adaptive, float(rtol), float(atol))
 

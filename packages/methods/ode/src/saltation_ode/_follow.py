@@ -1,7 +1,7 @@
 """Following a record: the same steps and events as the search found, differentiable and without a search.
 
-The order of events is fixed; their times are not. An event time moves with what it depends on: an arrival with the spike
-that was sent, a spike by the implicit function theorem, `d tau = -(dg/dx dx + dg/dp dp) / (dg/dt)` along the
+The order of events is fixed; their times are not. An event time moves with what it depends on: an arrival with the
+spike that was sent, a spike by the implicit function theorem, `d tau = -(dg/dx dx + dg/dp dp) / (dg/dt)` along the
 computed flow. The state moves with it through `x(t + e) = x(t) + rate e`, where `e` is zero in value and carries the
 derivative: that is the saltation matrix, one factor at a time.
 """
@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jax import lax
 from jaxtyping import Array
+
+import saltation as st
 
 from ._chunks import scan_in_chunks
 from ._component import Component, Link

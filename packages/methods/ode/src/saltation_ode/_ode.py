@@ -8,8 +8,9 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, PRNGKeyArray, PyTree
+
+import saltation as st
 
 from ._arrivals import external_arrivals, internal_links
 from ._attach import attach, freeze
@@ -27,8 +28,8 @@ class ODE(st.AbstractReplayMethod):
 
     Populations that do not depend on each other are solved one after the other, and in those that do not feed back
     every neuron has its own clock. Between events the neuron's closed form is used where it has one, else an explicit
-    Runge-Kutta solver. Spike times are located to rounding on the computed flow; their derivatives follow from the implicit
-    function theorem, and the state leaps across each event by the saltation matrix.
+    Runge-Kutta solver. Spike times are located to rounding on the computed flow; their derivatives follow from the
+    implicit function theorem, and the state leaps across each event by the saltation matrix.
 
     **Arguments:**
 
@@ -76,8 +77,8 @@ class ODE(st.AbstractReplayMethod):
             if neuron.noise() is not None:
                 return st.Support(
                     False,
-                    f"the neurons {name!r} are driven by noise, which an ordinary differential equation cannot carry. Use "
-                    "the method 'roughsde', or a neuron without noise.",
+                    f"the neurons {name!r} are driven by noise, which an ordinary differential equation cannot carry. "
+                    "Use the method 'roughsde', or a neuron without noise.",
                 )
         return st.Support(True)
 
@@ -112,8 +113,8 @@ class ODE(st.AbstractReplayMethod):
         for name, neuron in network.neurons.items():
             if neuron.closed_form() is None:
                 raise st.UnsupportedError(
-                    f"ODE cannot replay the neurons {name!r}: they have no closed form. Use neurons that have one, such as "
-                    "LIF or IF."
+                    f"ODE cannot replay the neurons {name!r}: they have no closed form. Use neurons that have one, "
+                    "such as LIF or IF."
                 )
             if name not in observed:
                 raise ValueError(f"replay got spikes of {list(observed)}; expected those of {list(network.neurons)}.")
@@ -250,8 +251,8 @@ def _flatten_parameters(name: str, neuron: st.AbstractNeuron, dtype) -> st.Abstr
             return leaf
         if leaf.shape not in ((), neuron.shape):
             raise ValueError(
-                f"The neurons {name!r} have a parameter of shape {leaf.shape}; expected () or {neuron.shape}, the shape of "
-                "the population."
+                f"The neurons {name!r} have a parameter of shape {leaf.shape}; expected () or {neuron.shape}, the "
+                "shape of the population."
             )
         return leaf.astype(dtype).reshape(leaf.shape and (neuron.size,))
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import diffrax
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, PRNGKeyArray
 
+import saltation as st
+
 from ._ode import ODE
+
 
 def yinyang(
     *,
@@ -63,7 +65,8 @@ def digits(
 
     1797 real digits that come with the data-sets package, so it runs offline.
 
-    **Arguments:** `noise`: standard deviation of the noise on training pixels, of the full range; others as in `yinyang`.
+    **Arguments:** `noise`: standard deviation of the noise on training pixels, of the full range; others as in
+    `yinyang`.
     """
     once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
     return _first_spikes(
@@ -160,7 +163,7 @@ def yinyang_state(
     gain: float = 4.0,
     max_spikes: int = 8,
 ) -> st.Experiment:
-    """Yin-Yang read from membrane potentials: the non-spiking output with the highest mean potential names the class."""
+    """Yin-Yang read from membrane potentials: the output with the highest mean potential names the class."""
     lif = st.get_neuron("lif")
     neurons = [lif(tau_mem=20.0, tau_syn=10.0), lif(tau_mem=20.0, tau_syn=10.0, v_threshold=1e6)]
     readout_times = jnp.linspace(25.0, 60.0, 8)
@@ -208,8 +211,8 @@ def _first_spikes(
 ) -> st.Experiment:
     def model(key: PRNGKeyArray) -> st.Model:
         layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
-        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent has
-        # no gradient, and this one is silent only where its input says so.
+        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent
+        # has no gradient, and this one is silent only where its input says so.
         hidden, outputs = jnp.zeros((1, sizes[1])), jnp.full((1, sizes[2]), 1.2)
         currents = [st.Connection("bias", "hidden1", st.Dense(hidden)), st.Connection("bias", "out", st.Dense(outputs))]
         network = st.Network(

@@ -2,20 +2,22 @@
 
 One iteration does one thing: it tries a step up to the next event that is known, and takes it, cuts it at the first
 crossing, or rejects it. So locating a spike is step-size control, and there is no loop inside the loop. What may
-happen at one instant happens in this order: crossings of the guard, timers, arrivals from outside, arrivals from inside, then
-spikes of neurons that a kick has lifted over their threshold.
+happen at one instant happens in this order: crossings of the guard, timers, arrivals from outside, arrivals from
+inside, then spikes of neurons that a kick has lifted over their threshold.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array
 
+import saltation as st
+
 from ._chunks import padded_length, scan_in_chunks
-from ._component import Arrivals, Component, Link
+from ._component import Component
 from ._fence import fenced
+from ._next import earliest, entry_at, first_of, join, link_row, next_arrival, next_delivery, row_at, upcoming
 from ._record import Kind, Kinds, Record, iota
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
@@ -125,9 +127,7 @@ def _start(component: Component, first_step: float) -> _Carry:
         iteration={name: jnp.zeros(shape, jnp.int32) for name, shape in room.items()},
         min_slope={name: jnp.full(n, jnp.inf, dtype) for name, (n, _) in room.items()},
         flat={name: jnp.zeros(n, jnp.int32) for name, (n, _) in room.items()},
-        arrived={
-            name: jnp.zeros(arrivals.time.shape[1:], jnp.int32) for name, arrivals in component.arrivals.items()
-        },
+        arrived={name: jnp.zeros(arrivals.time.shape[1:], jnp.int32) for name, arrivals in component.arrivals.items()},
         delivered=tuple(jnp.zeros(link.delay.shape, jnp.int32) for link in component.links),
         sampled=jnp.zeros(component.samples.shape, jnp.int32),
         samples_taken=jnp.zeros((), jnp.int32),
@@ -144,30 +144,30 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     t = carry.t
 
     # What is known to come next, and when.
-    arrivals = {name: _next_arrival(component.arrivals[name], carry.arrived[name]) for name in names}
+    arrivals = {name: next_arrival(component.arrivals[name], carry.arrived[name]) for name in names}
     links = [
-        _next_delivery(link, carry.times[link.source], pointer)
+        next_delivery(link, carry.times[link.source], pointer)
         for link, pointer in zip(component.links, carry.delivered, strict=True)
     ]
     timers = {name: t + component.neurons[name].next_timer(carry.state[name]) for name in names}
-    sample = _at(component.samples, carry.samples_taken, jnp.inf)
+    sample = entry_at(component.samples, carry.samples_taken, jnp.inf)
     end = jnp.asarray(component.t1, component.dtype)
     # At one instant the order is the order of this list.
     deliveries = [
-        *((kinds.timer(p), *_earliest(timers[name])) for p, name in enumerate(names)),
+        *((kinds.timer(p), *earliest(timers[name])) for p, name in enumerate(names)),
         *((kinds.arrival(p), *arrivals[name][:2]) for p, name in enumerate(names)),
         *((kinds.link(c), *link[:2]) for c, link in enumerate(links)),
     ]
-    pending = _first(deliveries)[0] <= t
+    pending = first_of(deliveries)[0] <= t
     nothing = jnp.zeros((), jnp.int32)
-    stop, planned_kind, planned_which = _first(
+    stop, planned_kind, planned_which = first_of(
         [*deliveries, (int(Kind.SAMPLE), sample, nothing), (int(Kind.END), end, nothing)]
     )
     stop = jnp.maximum(stop, t)
 
     # Neurons that a kick has lifted over their threshold, once everything of this instant has arrived.
-    guard = _join([component.neurons[name].guard(carry.state[name]) for name in names])
-    armed = _join([carry.armed[name] for name in names])
+    guard = join([component.neurons[name].guard(carry.state[name]) for name in names])
+    armed = join([carry.armed[name] for name in names])
     lifted = armed & (guard >= 0) & (component.observed is None)
     due = jnp.any(carry.due)
     lift = jnp.any(lifted) & ~pending & ~due
@@ -205,9 +205,7 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     carry, slot_of_spike = _spike(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
     carry, slot_of_event = _deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
-    sampled = jnp.where(
-        taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled
-    )
+    sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)
     overflow = carry.flags.max_spikes_reached
     carry = carry._replace(
         sampled=sampled,
@@ -227,11 +225,9 @@ class _Control(NamedTuple):
 def _closed_step(component: Component, carry: _Carry, remaining: Array, instant: Array):
     """A step to the next event, and who crosses the threshold there: the exact flow is never rejected."""
     if component.observed is None:
-        crossing = _join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
+        crossing = join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
     else:
-        crossing = _join(
-            [_upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons]
-        )
+        crossing = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
     first = jnp.min(crossing)
     spike = (first <= remaining) & ~instant
     h = jnp.where(spike, jnp.maximum(first, 0.0), remaining)
@@ -249,9 +245,9 @@ def _numerical_step(component: Component, carry: _Carry, remaining: Array, insta
     h = jnp.minimum(remaining, jnp.minimum(carry.h_free, carry.h_trial))
     attempts = _attempts(component, carry, h)
     error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
-    crossing = _join([attempt.crossing for attempt in attempts])
-    located = _join([attempt.located for attempt in attempts])
-    approach = jnp.min(_join([attempt.approach for attempt in attempts]))
+    crossing = join([attempt.crossing for attempt in attempts])
+    located = join([attempt.located for attempt in attempts])
+    approach = jnp.min(join([attempt.approach for attempt in attempts]))
 
     good = (error <= 1) | instant
     spike = good & jnp.any(located) & ~instant
@@ -350,83 +346,19 @@ def _deliver(component: Component, carry: _Carry, kinds: Kinds, kind: Array, whi
         slot = jnp.where(here, entry, slot)
         mask = here & (lanes == which) if incoming.own_order else here
         for port, kicks in incoming.kicks.items():
-            state[name] = neuron.receive(state[name], jnp.where(mask, _row(kicks, entry), 0.0), port)
+            state[name] = neuron.receive(state[name], jnp.where(mask, row_at(kicks, entry), 0.0), port)
         if incoming.steps is not None:
-            drive[name] = drive[name] + jnp.where(mask, _row(incoming.steps, entry), 0.0)
+            drive[name] = drive[name] + jnp.where(mask, row_at(incoming.steps, entry), 0.0)
         arrived[name] = pointer + (mask if incoming.own_order else here).astype(jnp.int32)
 
     for c, (link, pointer) in enumerate(zip(component.links, carry.delivered, strict=True)):
         here = kind == kinds.link(c)
         entry = links[c][2]
         slot = jnp.where(here, entry, slot)
-        row = _link_row(link, which)
+        row = link_row(link, which)
         state[link.target] = component.neurons[link.target].receive(
             state[link.target], jnp.where(here, row, 0.0), link.port
         )
         flat = iota(link.delay.size).reshape(link.delay.shape)
         delivered[c] = pointer + (here & (flat == which)).astype(jnp.int32)
     return carry._replace(state=state, drive=drive, arrived=arrived, delivered=tuple(delivered)), slot
-
-
-def _next_arrival(arrivals: Arrivals, pointer: Array) -> tuple[Array, Array, Array]:
-    """When, in which lane, and which entry."""
-    if not arrivals.own_order:
-        return _at(arrivals.time, pointer, jnp.inf), jnp.zeros((), jnp.int32), pointer
-    lanes = iota(arrivals.time.shape[1])
-    upcoming = arrivals.time.at[pointer, lanes].get(mode="fill", fill_value=jnp.inf)
-    when, lane = _earliest(upcoming)
-    return when, lane, pointer[lane]
-
-
-def _next_delivery(link: Link, times: Array, pointer: Array) -> tuple[Array, Array, Array]:
-    """When, through which synapse (flat number), and which spike of its source."""
-    upcoming = _upcoming(times, pointer)
-    when, synapse = _earliest((upcoming + link.delay).reshape(-1))
-    return when, synapse, pointer.reshape(-1)[synapse]
-
-
-def _upcoming(times: Array, pointer: Array) -> Array:
-    """Each row's time at its pointer, or pointers, `inf` past its end."""
-    rows = iota(times.shape[0])
-    rows = rows if pointer.ndim == 1 else rows[:, None]
-    return times.at[rows, pointer].get(mode="fill", fill_value=jnp.inf)
-
-
-def _link_row(link: Link, which: Array) -> Array:
-    """What the synapse `which` delivers, to every neuron of the target."""
-    if link.delay.ndim == 1:
-        return _row(link.kicks, which)
-    post = link.kicks.shape[1]
-    return jnp.where(iota(post) == which % post, _row(link.kicks, which // post), 0.0)
-
-
-def _row(rows: Array, index: Array) -> Array:
-    return _at(rows, index, 0.0)
-
-
-def _at(array: Array, index: Array, beyond: float) -> Array:
-    """`array[index]`, or `beyond` past its end."""
-    if array.shape[0] == 0:
-        return jnp.full(array.shape[1:], beyond, array.dtype)
-    return array.at[index].get(mode="fill", fill_value=beyond)
-
-
-def _first(events: list[tuple[int, Array, Array]]) -> tuple[Array, Array, Array]:
-    """When, of what kind and where is the first of some events; of equals, the one that is listed first."""
-    kind, when, which = events[0]
-    kind = jnp.asarray(kind, jnp.int32)
-    for other_kind, other_when, other_which in events[1:]:
-        earlier = other_when < when
-        kind = jnp.where(earlier, other_kind, kind)
-        which = jnp.where(earlier, other_which, which)
-        when = jnp.where(earlier, other_when, when)
-    return when, kind, which
-
-
-def _join(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
-
-
-def _earliest(times: Array) -> tuple[Array, Array]:
-    first = jnp.argmin(times).astype(jnp.int32)
-    return times[first], first
