@@ -38,6 +38,7 @@ def trainable(model: PyTree, *labels: str) -> PyTree[bool]:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
                 f"trainable got {label!r}, which names no float array of this model; expected one of "
-                f"{sorted(available)}.{hint} A parameter given as a Python number is fixed: give it as an array to train it."
+                f"{sorted(available)}.{hint} A parameter given as a Python number is fixed: give it as an array to "
+                "train it."
             )
     return chosen

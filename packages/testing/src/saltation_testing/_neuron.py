@@ -18,7 +18,7 @@ from ._neuron_states import currents_of, states_of
 from ._suite import AbstractSuite, parametrise
 
 
-class NeuronConformance(AbstractSuite):
+class AbstractNeuronConformance(AbstractSuite):
     """The laws of a neuron. Subclass it in a test file and name what is to be tested.
 
     - `neurons`: by name; Python numbers and arrays as parameters are worth one entry each.
@@ -26,7 +26,7 @@ class NeuronConformance(AbstractSuite):
     - `duration`: within which a strong drive makes the neuron spike, in its own unit of time.
 
     ```python
-    class TestLIF(NeuronConformance):
+    class TestLIF(AbstractNeuronConformance):
         neurons = {"fixed": LIF(4), "trained": LIF(4, tau_mem=jnp.full(4, 20.0))}
     ```
     """
