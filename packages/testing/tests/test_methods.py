@@ -8,7 +8,7 @@ import pytest
 
 import saltation as st
 from saltation_neurons import LIF
-from saltation_testing import Case, AbstractMethodConformance
+from saltation_testing import AbstractMethodConformance, Case
 from saltation_testing._case import completed
 
 

@@ -7,7 +7,7 @@ import pytest
 import saltation as st
 from saltation_neurons import EIF, IF, LIF, QIF, AtMostOnce, Refractory
 from saltation_ode import ODE
-from saltation_testing import Case, AbstractMethodConformance
+from saltation_testing import AbstractMethodConformance, Case
 
 KEY = jax.random.key(0)
 STRONG = st.normal(8.0, 2.0)
