@@ -3,6 +3,7 @@
 Works in an environment that holds only some of the packages, and for tests of packages that need no JAX.
 """
 
+import os
 import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -20,6 +21,9 @@ CHECKED = sorted(
     for package in ROOT.glob(pattern)
     if (package / "__init__.py").exists() and find_spec(package.name)
 )
+
+# Tests compile much and run little: compiled with less care, most of them take half the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
 if find_spec("jax"):
     import jax

@@ -19,12 +19,14 @@ class TestLayers(AbstractMethodConformance):
     t1 = 30.0
 
     def method(self):
-        return ODE(max_spikes=20)
+        return ODE(max_spikes=6)
 
     def networks(self):
         tau_mem = jnp.array(10.0)
         return {
-            "delays": st.feedforward([3, 3, 2], LIF(tau_mem=tau_mem), weight=STRONG, delay="axonal", key=KEY),
+            "delays": st.feedforward(
+                [3, 3, 2], LIF(tau_mem=tau_mem), weight=st.normal(5.0, 2.0), delay="axonal", key=KEY
+            ),
         }
 
 

@@ -27,6 +27,7 @@ from ._record import iota
 from ._search import Flags, Summary
 
 _CHUNK = 128  # arrivals; a chunk that lies behind the end for all samples is skipped
+_UNROLLED = 4  # spikes a neuron
 
 
 class LIFLayer(eqx.Module):
@@ -230,20 +231,24 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[A
     v, i = jax.vmap(free_at)(spikes, found.segment.T)
     gaps = jnp.diff(spikes, axis=0, prepend=jnp.zeros_like(spikes[:1]))
     decay = jnp.exp(-jnp.where(finite, gaps, 0.0) / _over_rows(layer.tau_mem))
-    taken = jnp.zeros_like(layer.v)  # what the resets so far take from v
-    later, slopes, jumps = [], [], []
-    for k in range(found.times.shape[1]):
-        held = taken * decay[k]
-        above = lax.stop_gradient(v[k] - held - layer.theta) if given else 0.0
-        slope = lax.stop_gradient((layer.drive + i[k] - layer.theta - above) / layer.tau_mem)
-        safe = finite[k] & (slope > 0)
+
+    def spike(taken, x):
+        """One spike of each neuron; `taken` is what the resets so far take from `v`."""
+        v, i, decay, finite = x
+        held = taken * decay
+        above = lax.stop_gradient(v - held - layer.theta) if given else 0.0
+        slope = lax.stop_gradient((layer.drive + i - layer.theta - above) / layer.tau_mem)
+        safe = finite & (slope > 0)
         # v - held = theta, by one step of Newton's iteration at the time that is known: zero in value.
-        excess = difference(jnp.where(safe, v[k] - held - layer.theta, 0.0))
-        later.append(-excess / jnp.where(safe, slope, 1.0))
-        slopes.append(jnp.where(finite[k], slope, jnp.inf))
-        jumps.append(layer.theta - layer.v_reset + above)
-        taken = held + jumps[k] * (1.0 + later[k] / layer.tau_mem)
-    times = jnp.where(finite, spikes + jnp.stack(later), jnp.inf)
+        later = -difference(jnp.where(safe, v - held - layer.theta, 0.0)) / jnp.where(safe, slope, 1.0)
+        jump = jnp.zeros_like(v) + (layer.theta - layer.v_reset + above)
+        return held + jump * (1.0 + later / layer.tau_mem), (later, jnp.where(finite, slope, jnp.inf), jump)
+
+    # Unrolled while that is small: compilation would grow with the room, and the loop costs little beside the rest.
+    nothing = jnp.zeros_like(layer.v)
+    unroll = room if (room := finite.shape[0]) <= _UNROLLED else 1
+    _, (later, slopes, jumps) = lax.scan(spike, nothing, (v, i, decay, finite), unroll=unroll)
+    times = jnp.where(finite, spikes + later, jnp.inf)
     exact = jnp.where(finite, times, 0.0)
 
     def state_at(when):
@@ -252,10 +257,10 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[A
         v, i = free_at(when, entry)
         before = finite & (lax.stop_gradient(exact) <= when)
         left = jnp.where(before, jnp.exp(-jnp.where(before, when - exact, 0.0) / _over_rows(layer.tau_mem)), 0.0)
-        return v - sum(jump * part for jump, part in zip(jumps, left, strict=True)), i
+        return v - jnp.sum(jumps * left, axis=0), i
 
     moments = jnp.concatenate([layer.samples, jnp.full(1, t1, layer.v.dtype)])
-    return times.T, *jax.vmap(state_at)(moments), jnp.stack(slopes, axis=1)
+    return times.T, *jax.vmap(state_at)(moments), slopes.T
 
 
 def _over_rows(tau: Any) -> Any:
