@@ -90,10 +90,11 @@ def test_keep_firing_pulls_on_the_weights_of_silent_neurons(leaky, getkey):
         "out": st.Spikes.from_dense(jnp.array([2.0, 3.0])),
     }
     solution = st.Solution(spikes, None, None, None, {}, {}, st.RESULTS.successful)
-    value, gradient = eqx.filter_value_and_grad(st.keep_firing)(net, solution, strength=0.5)
+    value, gradient = eqx.filter_value_and_grad(st.keep_firing)(net, solution, strength=0.5, drive=4.0)
     weight = net.connections[0].synapse.weight
-    np.testing.assert_allclose(value, -0.5 * weight[:, 1].mean() / 2)
+    assert weight[:, 1].sum() < 4.0
+    np.testing.assert_allclose(value, 0.5 * (1.0 - weight[:, 1].sum() / 4.0) / 2)
     expected = np.zeros((3, 2))
-    expected[:, 1] = -0.5 / 3 / 2
+    expected[:, 1] = -0.5 / 4.0 / 2
     np.testing.assert_allclose(gradient.connections[0].synapse.weight, expected)
     np.testing.assert_array_equal(gradient.connections[1].synapse.weight, np.zeros((2, 2)))

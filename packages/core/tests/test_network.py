@@ -1,5 +1,8 @@
 """Networks: names and shapes are checked when a network is built."""
 
+import subprocess
+import sys
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -67,13 +70,11 @@ def connect(source, target, shape, **rest):
             {"connections": [connect("in", "hidden", (4, 3), delay=st.Delay(jnp.ones(5)))]},
             r"shape \(5,\) for a connection of 4 to 3 units",
         ),
-        ({"neurons": {"hidden": 3, "out": 2}}, r"neurons\['hidden'\] = 3; expected a neuron, such as LIF\(30\)"),
     ],
 )
 def test_network_refuses(build, changes, message):
-    with pytest.raises(Exception, match=message) as error:
+    with pytest.raises(ValueError, match=message):
         build(**changes)
-    assert isinstance(error.value, ValueError) or "neurons" in changes  # the type checker may come first
 
 
 def test_a_population_needs_a_size_and_a_name_of_its_own(build, leaky):
@@ -83,13 +84,23 @@ def test_a_population_needs_a_size_and_a_name_of_its_own(build, leaky):
         build(neurons={"in": leaky(4), "hidden": leaky(3), "out": leaky(2)})
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"synapse": np.ones((2, 2))}, "synapse of type ndarray; expected for example Dense"),
-        ({"synapse": st.Dense(np.ones((2, 2))), "delay": 2.0}, "delay=2.0; expected None or Delay"),
-    ],
-)
-def test_connection_refuses(arguments, message):
-    with pytest.raises(Exception, match=message):
-        st.Connection("a", "b", **arguments)
+def test_what_is_of_another_kind_is_refused_in_words():
+    """In a process of its own, as users run it: a type checker would come first."""
+    code = """
+import numpy as np, saltation as st
+dense = st.Dense(np.ones((2, 2)))
+for wrong in (
+    lambda: st.Connection("a", "b", np.ones((2, 2))),
+    lambda: st.Connection("a", "b", dense, 2.0),
+    lambda: st.Network({"in": 2}, {"hidden": 3}, [], []),
+):
+    try:
+        wrong()
+    except ValueError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    synapse, delay, neuron = done.stdout.splitlines()
+    assert "synapse of type ndarray; expected for example Dense" in synapse
+    assert "delay=2.0; expected None or Delay" in delay
+    assert "neurons['hidden'] = 3; expected a neuron, such as LIF(30)" in neuron

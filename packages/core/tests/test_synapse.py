@@ -1,5 +1,6 @@
 """Synapses: linear maps, of a spike or of rates."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,3 +46,25 @@ def test_precision_is_kept():
 def test_dense_refuses(weight, message):
     with pytest.raises(ValueError, match=message):
         st.Dense(weight)
+
+
+def test_one_to_one_is_a_diagonal_matrix():
+    weight = jnp.array([0.5, -1.0, 2.0])
+    synapse, same = st.OneToOne(3, weight), st.Dense(jnp.diag(weight))
+    rates = jnp.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(synapse.apply(rates), same.apply(rates))
+    for unit in (0, 2, -1):
+        index = jnp.asarray(unit, jnp.int32)
+        np.testing.assert_array_equal(synapse.kick(index), same.kick(index))
+    assert synapse.sizes() == (3, 3)
+
+
+def test_a_number_of_one_to_one_is_fixed():
+    assert jax.tree.leaves(eqx.filter(st.OneToOne(3, 1.2), eqx.is_array)) == []
+    np.testing.assert_array_equal(st.OneToOne(2, 1.2).kick(jnp.asarray(1, jnp.int32)), [0.0, 1.2])
+
+
+@pytest.mark.parametrize("weight", [jnp.ones(2), jnp.array(1.0), float("nan"), jnp.array([1.0, jnp.inf, 0.0])], ids=str)
+def test_one_to_one_refuses(weight):
+    with pytest.raises(ValueError, match="OneToOne got a weight"):
+        st.OneToOne(3, weight)

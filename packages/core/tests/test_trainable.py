@@ -39,7 +39,7 @@ def test_the_filter_has_the_structure_of_the_model(model):
     [
         ("wieght", r"'wieght', which names no float array.*Did you mean 'weight'"),
         ("tau_memm", "mean 'tau_mem'"),
-        ("nothing_like_it", r"expected among \[.*'weight'.*give it as an array to train it"),
+        ("nothing_like_it", r"expected one of \[.*'weight'.*give it as an array to train it"),
     ],
 )
 def test_a_label_that_matches_nothing(model, label, message):

@@ -82,6 +82,7 @@ from ._spikes import merge as merge
 from ._stages import Stage as Stage
 from ._synapse import AbstractSynapse as AbstractSynapse
 from ._synapse import Dense as Dense
+from ._synapse import OneToOne as OneToOne
 from ._trainable import trainable as trainable
 from ._traits import ClosedForm as ClosedForm
 from ._traits import LIFDynamics as LIFDynamics

@@ -84,6 +84,6 @@ class Network(eqx.Module):
 
     def _known(self, name: str, names: list[str], role: str) -> None:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)  # names are short: 'im' is near 'in'
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"Network got {name!r} as {role}; expected one of {names}.{hint}")

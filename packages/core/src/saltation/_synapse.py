@@ -1,9 +1,11 @@
 """Synapses: linear maps from the spikes of one population to the kicks of another."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -52,3 +54,35 @@ class Dense(AbstractSynapse):
 
     def kick(self, index: Int[Array, ""]) -> Float[Array, " post"]:
         return self.weight.at[index].get(mode="fill", fill_value=0.0, wrap_negative_indices=False)
+
+
+class OneToOne(AbstractSynapse):
+    """Each unit to the one with its number: `kick_j = weight [i = j]`.
+
+    **Arguments:** `size`: how many units on either side; `weight`: a Python number (fixed, as a bias that training leaves
+    alone), or an array `[size]` (trainable), in the unit that the target's port expects.
+
+    **Raises:** `ValueError` for a weight of another shape, or one that is not finite.
+    """
+
+    size: int = eqx.field(static=True)
+    weight: float | int | Float[Array, " size"]
+
+    def __init__(self, size: int, weight: Any = 1.0):
+        self.size = int(size)
+        self.weight = weight if isinstance(weight, int | float) else as_floats(weight)
+        shape = np.shape(self.weight)
+        if shape not in ((), (self.size,)) or (shape == () and eqx.is_array(self.weight)):
+            raise ValueError(f"OneToOne got a weight of shape {shape}; expected a Python number or ({self.size},).")
+        if not isinstance(self.weight, jax.core.Tracer) and not np.isfinite(np.asarray(self.weight)).all():
+            raise ValueError("OneToOne got a weight that is NaN or infinite; expected finite numbers.")
+
+    def sizes(self) -> tuple[int, int]:
+        return (self.size, self.size)
+
+    def apply(self, rates: Float[Array, " pre"]) -> Float[Array, " post"]:
+        return rates * self.weight
+
+    def kick(self, index: Int[Array, ""]) -> Float[Array, " post"]:
+        own = jnp.arange(self.size, dtype=jnp.int32) == index
+        return jnp.where(own, self.weight, jnp.zeros((), jnp.result_type(float)))

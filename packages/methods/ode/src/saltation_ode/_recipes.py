@@ -40,7 +40,7 @@ def yinyang(
         neurons=(once(lif) if at_most_once else lif, once(lif)),
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
         weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
-        t1=60.0,
+        t1=200.0,
         method=ODE(max_spikes=1 if at_most_once else max_spikes),
         epochs=epochs,
         batch_size=batch_size,
@@ -76,7 +76,7 @@ def digits(
         neurons=(once, once),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), inverted=True),
         weights=(st.normal(10.0, 1.5), st.normal(2.0, 3.0)),
-        t1=80.0,
+        t1=240.0,
         method=ODE(max_spikes=1),
         epochs=epochs,
         batch_size=batch_size,
@@ -107,7 +107,7 @@ def mnist(
         neurons=(once, once),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.25, inverted=True),
         weights=(st.normal(60.0, 3.0), st.normal(2.0, 3.0)),
-        t1=80.0,
+        t1=240.0,
         method=ODE(max_spikes=1),
         epochs=epochs,
         batch_size=batch_size,
@@ -211,17 +211,15 @@ def _first_spikes(
 ) -> st.Experiment:
     def model(key: PRNGKeyArray) -> st.Model:
         layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
-        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent
-        # has no gradient, and this one is silent only where its input says so.
-        hidden, outputs = jnp.zeros((1, sizes[1])), jnp.full((1, sizes[2]), 1.2)
-        currents = [st.Connection("bias", "hidden1", st.Dense(hidden)), st.Connection("bias", "out", st.Dense(outputs))]
-        network = st.Network(
-            {**layers.inputs, "bias": 1}, layers.neurons, [*layers.connections, *currents], layers.outputs
-        )
+        # A fixed current takes each output over its threshold by itself, late: what others do to it moves its spike, and
+        # never takes it away. So each output has a gradient in each sample.
+        own = st.Connection("bias", "out", st.OneToOne(sizes[-1], 1.2))
+        inputs = {**layers.inputs, "bias": sizes[-1]}
+        network = st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
         return st.Model(network, st.FirstSpikes("out"))
 
     def encoder(x: Array, key: PRNGKeyArray) -> st.Stimulus:
-        return {"in": encode(x), "bias": st.Current(jnp.ones(1, x.dtype))}
+        return {"in": encode(x), "bias": st.Current(jnp.ones(sizes[-1], x.dtype))}
 
     def augment(x: Array, key: PRNGKeyArray) -> Array:
         return jnp.clip(x + noise * jax.random.normal(key, x.shape, x.dtype), 0.0, 1.0)
