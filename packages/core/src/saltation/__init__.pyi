@@ -7,6 +7,10 @@ from ._backend import structure_of as structure_of
 from ._builders import feedforward as feedforward
 from ._builders import normal as normal
 from ._builders import recurrent as recurrent
+from ._charge import if_crossing as if_crossing
+from ._charge import if_flow as if_flow
+from ._charge import if_hits as if_hits
+from ._charge import if_root as if_root
 from ._connection import Connection as Connection
 from ._current import Current as Current
 from ._dataset import Dataset as Dataset
@@ -67,6 +71,7 @@ from ._plugins._lookup import get_report as get_report
 from ._psp import lif_crossing as lif_crossing
 from ._psp import lif_flow as lif_flow
 from ._psp import lif_hits as lif_hits
+from ._psp import lif_root as lif_root
 from ._psp import psp_kernel as psp_kernel
 from ._readout import AbstractReadout as AbstractReadout
 from ._readout import FirstSpikes as FirstSpikes

@@ -71,15 +71,23 @@ def lif_crossing(
     after a minimum, or in the whole interval, `v` is monotone. `tau_mem = 2 tau_syn` is a quadratic in
     `exp(-u / tau_mem)`; every other ratio takes a Newton iteration that a bracket keeps safe.
     """
-    w, theta = v - current, threshold - current  # w relaxes towards 0
+    hit = lif_hits(v, i, duration, current, threshold, tau_mem, tau_syn)
+    return jnp.where(hit, lif_root(v, i, duration, hit, current, threshold, tau_mem, tau_syn), jnp.inf)
+
+
+def lif_root(
+    v: Array, i: Array, duration: Array, hit: Array, current: Array, threshold: Number, tau_mem: Number, tau_syn: Number
+) -> Float[Array, "..."]:
+    """The crossing that `lif_hits` says is there; any number in `[0, duration]` where `hit` is false.
+
+    For a search that tests many intervals and takes one root.
+    """
+    w, theta = v - current, threshold - current
     if _is_double(tau_mem, tau_syn):
-        hit = _quadratic_hit(w, i, theta, duration, tau_mem)
-        u = jnp.clip(_quadratic_root(w, i, theta, hit, tau_mem), 0.0, duration)
-    else:
-        hit, low, high = _bracket(w, i, theta, duration, tau_mem, tau_syn)
-        u = _bracketed_root(w, i, theta, jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0), tau_mem, tau_syn)
-        u = jnp.clip(u, low, high)
-    return jnp.where(hit, u, jnp.inf)
+        return jnp.clip(_quadratic_root(w, i, theta, hit, tau_mem), 0.0, duration)
+    _, low, high = _bracket(w, i, theta, duration, tau_mem, tau_syn)
+    u = _bracketed_root(w, i, theta, jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0), tau_mem, tau_syn)
+    return jnp.clip(u, low, high)
 
 
 def _is_double(tau_mem: Number, tau_syn: Number) -> bool:

@@ -1,0 +1,1 @@
+from ._delgrad import DelGrad as DelGrad
