@@ -13,14 +13,14 @@ from ._traits import Number
 _MAX_ITERATIONS = 80
 
 
-def if_flow(v: Array, i: Array, u: Array, current: Array, c_mem: Number, tau_syn: Number) -> tuple[Array, Array]:
+def if_flow(v: Array, i: Array, u: Array, current: Number, c_mem: Number, tau_syn: Number) -> tuple[Array, Array]:
     """`v` and `i` after `u >= 0` without an event."""
     charge = current * u - i * tau_syn * jnp.expm1(-u / tau_syn)
     return v + charge / c_mem, i * jnp.exp(-u / tau_syn)
 
 
 def if_hits(
-    v: Array, i: Array, duration: Array, current: Array, threshold: Number, c_mem: Number, tau_syn: Number
+    v: Array, i: Array, duration: Array, current: Number, threshold: Number, c_mem: Number, tau_syn: Number
 ) -> Bool[Array, "..."]:
     """Whether `v` rises through `threshold` in `(0, duration]`: the test of `if_crossing`, without its root."""
     charge = c_mem * (threshold - v)
@@ -29,7 +29,7 @@ def if_hits(
 
 
 def if_crossing(
-    v: Array, i: Array, duration: Array, current: Array, threshold: Number, c_mem: Number, tau_syn: Number
+    v: Array, i: Array, duration: Array, current: Number, threshold: Number, c_mem: Number, tau_syn: Number
 ) -> Float[Array, "..."]:
     """The first time in `(0, duration]` at which `v` rises through `threshold`, `inf` if it does not.
 
@@ -43,7 +43,7 @@ def if_crossing(
 
 
 def if_root(
-    v: Array, i: Array, duration: Array, hit: Array, current: Array, threshold: Number, c_mem: Number, tau_syn: Number
+    v: Array, i: Array, duration: Array, hit: Array, current: Number, threshold: Number, c_mem: Number, tau_syn: Number
 ) -> Float[Array, "..."]:
     """The crossing that `if_hits` says is there; any number in `[0, duration]` where `hit` is false."""
     charge = c_mem * (threshold - v)
@@ -86,7 +86,7 @@ def if_root(
     return lax.while_loop(unfinished, step, (start, hit, jnp.zeros((), jnp.int32)))[0]
 
 
-def _bracket(i: Array, current: Array, duration: Array, tau_syn: Number) -> tuple[Array, Array]:
+def _bracket(i: Array, current: Number, duration: Array, tau_syn: Number) -> tuple[Array, Array]:
     """An interval in which `v` is monotone and which holds the crossing, if there is one."""
     turns = ((current > 0) & (i < -current)) | ((current < 0) & (i > -current))
     extremum = tau_syn * jnp.log(jnp.where(turns, -i / jnp.where(turns, current, 1.0), 1.0))
@@ -94,5 +94,5 @@ def _bracket(i: Array, current: Array, duration: Array, tau_syn: Number) -> tupl
     return jnp.where(inside & (i < 0), extremum, 0.0), jnp.where(inside & (i > 0), extremum, duration)
 
 
-def _gain(u: Array, i: Array, current: Array, tau_syn: Number) -> Array:
+def _gain(u: Array, i: Array, current: Number, tau_syn: Number) -> Array:
     return current * u - i * tau_syn * jnp.expm1(-u / tau_syn)
