@@ -36,6 +36,8 @@ from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
 from ._in_the_loop import InTheLoop as InTheLoop
+from ._losses import COST_OF_SILENCE as COST_OF_SILENCE
+from ._losses import fill_silent as fill_silent
 from ._losses import first_spike_cross_entropy as first_spike_cross_entropy
 from ._losses import first_spike_mse as first_spike_mse
 from ._losses import keep_firing as keep_firing
@@ -78,6 +80,7 @@ from ._readout import FirstSpikes as FirstSpikes
 from ._readout import Linear as Linear
 from ._readout import Membrane as Membrane
 from ._readout import Rates as Rates
+from ._remedy import AbstractRemedy as AbstractRemedy
 from ._results import RESULTS as RESULTS
 from ._save import Save as Save
 from ._solution import Solution as Solution

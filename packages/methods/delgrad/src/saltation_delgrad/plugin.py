@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
+from saltation.plugins import LossSpec, MethodSpec, RecipeSpec, hookimpl
 
 
 @hookimpl
@@ -12,6 +12,16 @@ def saltation_methods() -> Iterator[MethodSpec]:
         "saltation_delgrad:DelGrad",
         "first spikes of integrate-and-fire neurons in closed form; exact gradients for weights and delays",
     )
+
+
+@hookimpl
+def saltation_losses() -> Iterator[LossSpec]:
+    yield LossSpec(
+        "shift_invariant_mse",
+        "saltation_delgrad:shift_invariant_mse",
+        "squared errors of how much later than the label's neuron the others spike",
+    )
+    yield LossSpec("delay_penalty", "saltation_delgrad:delay_penalty", "regulariser that keeps delays short")
 
 
 @hookimpl
