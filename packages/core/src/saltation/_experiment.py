@@ -96,3 +96,7 @@ class Experiment:
     max_failed_share: float = 0.05
     time_unit: str = "ms"
     summary: str = ""
+
+    def __post_init__(self):
+        if self.remedy is not None and not isinstance(self.remedy, AbstractRemedy):
+            raise ValueError(f"Experiment got remedy={self.remedy!r}; expected an AbstractRemedy, or None.")

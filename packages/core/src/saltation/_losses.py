@@ -8,7 +8,6 @@ from ._network import Network
 from ._solution import Solution
 from ._synapse import Dense
 
-
 COST_OF_SILENCE = 100.0
 """What a sample costs in which the published rule finds no loss."""
 
@@ -33,8 +32,8 @@ def first_spike_cross_entropy(
     - `times`: first spike time of each output neuron, `inf` where silent.
     - `temperature`, `early_scale`: in the unit of time.
     - `silent`: the time that a silent neuron counts as, usually `t1` or later: the others still get a gradient. Or
-      "constant", the published rule: a silent neuron has no part in the sum, and a sample whose label's neuron is silent
-      costs 100 and has no gradient.
+      "constant", the published rule: a silent neuron has no part in the sum, and a sample whose label's neuron is
+      silent costs 100 and has no gradient.
     - `early`: strength of the pull towards an early spike of the label's neuron.
 
     **Raises:** `ValueError` for another `silent`.

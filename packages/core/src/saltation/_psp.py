@@ -76,7 +76,14 @@ def lif_crossing(
 
 
 def lif_root(
-    v: Array, i: Array, duration: Array, hit: Array, current: Number, threshold: Number, tau_mem: Number, tau_syn: Number
+    v: Array,
+    i: Array,
+    duration: Array,
+    hit: Array,
+    current: Number,
+    threshold: Number,
+    tau_mem: Number,
+    tau_syn: Number,
 ) -> Float[Array, "..."]:
     """The crossing that `lif_hits` says is there; any number in `[0, duration]` where `hit` is false.
 
@@ -111,7 +118,7 @@ def _bracket(w: Array, i: Array, theta: Number, duration: Array, tau_mem: Number
 
 
 def _quadratic_hit(w: Array, i: Array, theta: Number, duration: Array, tau_mem: Number) -> Array:
-    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x` with `x = exp(-u / tau_mem)` and `a = w + i`: no logarithm is needed."""
+    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x` with `x = exp(-u / tau_mem)`, `a = w + i`: no logarithm is needed."""
     a = w + i
     x = jnp.exp(-duration / tau_mem)
     at_end = (a - i * x) * x >= theta

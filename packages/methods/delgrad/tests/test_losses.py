@@ -57,6 +57,8 @@ def test_the_penalty_on_delays_is_the_sum_of_their_squares():
     once = AtMostOnce(LIF(2))
     delay = st.Delay(jnp.array([1.0, 2.0, 3.0])) + st.Delay(jnp.array([4.0, 5.0]))
     connections = [st.Connection("in", "out", st.Dense(jnp.ones((3, 2))), delay)]
-    network = st.Network({"in": 3}, {"out": once}, [*connections, st.Connection("in", "out", st.Dense(jnp.ones((3, 2))))], ["out"])
+    network = st.Network(
+        {"in": 3}, {"out": once}, [*connections, st.Connection("in", "out", st.Dense(jnp.ones((3, 2))))], ["out"]
+    )
     solution = st.get_method("delgrad")().solve(network, {"in": st.Spikes.empty(3)}, t1=1.0)
     np.testing.assert_allclose(delay_penalty(network, solution, strength=0.1), 0.1 * 55.0)

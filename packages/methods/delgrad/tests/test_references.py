@@ -61,9 +61,7 @@ def _outcome(at, postponed):
 @pytest.fixture(scope="module", params=["float64", "float32"])
 def solved(request):
     at = {name: jnp.asarray(GIVEN[name], request.param) for name in NAMES}
-    postponed = {
-        f"dendritic_delays_{n}_at_0": jnp.zeros(size, request.param) for n, size in ((1, 8), (2, 3))
-    }
+    postponed = {f"dendritic_delays_{n}_at_0": jnp.zeros(size, request.param) for n, size in ((1, 8), (2, 3))}
     (value, aux), (gradient, by_postponed) = _outcome(at, postponed)
     tolerances = {"float64": (1e-10, 1e-10), "float32": (1e-4, 1e-3)}[request.param]
     return value, aux, {**gradient, **by_postponed}, *tolerances

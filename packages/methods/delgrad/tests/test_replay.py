@@ -46,7 +46,9 @@ def test_the_gradient_at_an_observed_spike_is_the_formula():
     assert solution.stats["flat"]["out"] == 0
 
 
-@pytest.mark.parametrize("times", [(50.0, jnp.inf), (0.5, jnp.inf), (jnp.inf, 30.0)], ids=["falling", "early", "inhibited"])
+@pytest.mark.parametrize(
+    "times", [(50.0, jnp.inf), (0.5, jnp.inf), (jnp.inf, 30.0)], ids=["falling", "early", "inhibited"]
+)
 def test_a_spike_where_the_model_has_none_has_no_gradient_and_is_counted(times):
     (_, solution), gradient = _replayed(jnp.asarray(WEIGHT), _observed(*times))
     assert solution.result == st.RESULTS.successful
@@ -68,4 +70,6 @@ def test_spikes_that_do_not_fit_are_refused():
 
 def test_more_than_one_spike_of_a_neuron_is_reported():
     with pytest.raises(st.SolveError, match="AtMostOnce"):
-        DelGrad().replay(_network(jnp.asarray(WEIGHT)), STIMULUS, {"out": _observed([5.0, 9.0], [jnp.inf, jnp.inf])}, t1=60.0)
+        DelGrad().replay(
+            _network(jnp.asarray(WEIGHT)), STIMULUS, {"out": _observed([5.0, 9.0], [jnp.inf, jnp.inf])}, t1=60.0
+        )

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array
+
+import saltation as st
 
 from ._layer import Layer
 from ._membrane import AbstractMembrane
@@ -28,8 +29,8 @@ def layer_of(
     for connection in currents:
         given = _constant(sources[connection.source], connection).astype(dtype)
         drive = connection.synapse.apply(given) + (0.0 if drive is None else drive)
-    # The delays of the targets themselves postpone what happens in them: no arrival needs to know. But a current does not
-    # wait, and at observed spikes nothing is computed forward.
+    # The delays of the targets themselves postpone what happens in them: no arrival needs to know. But a current does
+    # not wait, and at observed spikes nothing is computed forward.
     postponed = len(spiking) == 1 and drive is None and not replayed
     parts = [_arrivals(network, c, sources[c.source], dtype, postponed=postponed) for c in spiking]
     if not parts:
@@ -55,7 +56,9 @@ def layer_of(
 def _constant(current: st.Current, connection: st.Connection) -> Array:
     pair = f"The connection {connection.source!r} -> {connection.target!r}"
     if connection.delay is not None:
-        raise st.UnsupportedError(f"{pair} got a current and a delay; expected no delay. A constant current needs none.")
+        raise st.UnsupportedError(
+            f"{pair} got a current and a delay; expected no delay. A constant current needs none."
+        )
     if current.start is not None:
         raise st.UnsupportedError(
             f"{pair} got a current that changes in time; DelGrad expects a constant one, Current(value). "

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, Bool, Float, Int
+
+import saltation as st
 
 
 class Bumps(NamedTuple):
@@ -21,7 +22,8 @@ class WeightBumping(st.AbstractRemedy):
 
     When more than a given share of the (sample, neuron) pairs of a population is silent in a batch, `step` is added to
     all weights into those of its neurons that are silent in any sample; the step doubles each time the same population
-    fails again. Only the first failing population in order of the layers is treated: those behind it may be silent for want of input.
+    fails again. Only the first failing population in order of the layers is treated: those behind it may be silent for
+    want of input.
 
     **Arguments:**
 

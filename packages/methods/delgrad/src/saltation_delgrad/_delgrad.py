@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, PRNGKeyArray, PyTree
+
+import saltation as st
 
 from ._arrivals import Source, layer_of
 from ._layer import first_spikes
@@ -18,24 +19,25 @@ from ._membrane import AbstractMembrane, membrane_of
 class DelGrad(st.AbstractReplayMethod):
     """First spike times of integrate-and-fire neurons in closed form, with exact gradients for weights and delays.
 
-    The spike time `T` solves `v(T) = sum_i w_i kappa(T - t_i) = theta` over the arrivals `t_i < T`, each late by its axonal,
-    dendritic and synaptic delay. `dT/dw_i = -kappa(T - t_i) / v'(T)`, `dT/dt_i = w_i kappa'(T - t_i) / v'(T)`; thresholds,
-    time constants, currents and input times have gradients of the same kind. The search takes no root but one a neuron: a
-    quadratic for `tau_mem = 2 tau_syn`, a logarithm without a leak, a bracketed Newton iteration for any other ratio.
+    The spike time `T` solves `v(T) = sum_i w_i kappa(T - t_i) = theta` over the arrivals `t_i < T`, each late by its
+    axonal, dendritic and synaptic delay. `dT/dw_i = -kappa(T - t_i) / v'(T)`, `dT/dt_i = w_i kappa'(T - t_i) / v'(T)`;
+    thresholds, time constants, currents and input times have gradients of the same kind. The search takes no root but
+    one a neuron: a quadratic for `tau_mem = 2 tau_syn`, a logarithm without a leak, a bracketed Newton iteration for
+    any other ratio.
 
-    Neurons are `AtMostOnce(LIF(...))` or `AtMostOnce(IF(...))`, in networks without cycles. Reverse mode only: `jax.grad`,
-    `jax.vjp` and `jax.jacrev` work, `jax.jvp` and `jax.jacfwd` raise.
+    Neurons are `AtMostOnce(LIF(...))` or `AtMostOnce(IF(...))`, in networks without cycles. Reverse mode only:
+    `jax.grad`, `jax.vjp` and `jax.jacrev` work, `jax.jvp` and `jax.jacfwd` raise.
 
     **Arguments:**
 
-    - `gradient_limit`: zeroes the gradient by all weights of a neuron, in a sample where the largest of them exceeds it,
-      before the batch is averaged; in the unit of one sample's loss over that of a weight (0.2 in the published code).
-      `None` for exact gradients: a limit is a bias.
+    - `gradient_limit`: zeroes the gradient by all weights of a neuron, in a sample where the largest of them exceeds
+      it, before the batch is averaged; in the unit of one sample's loss over that of a weight (0.2 in the published
+      code). `None` for exact gradients: a limit is a bias.
 
     **Raises:** `ValueError` for a limit that is not positive.
 
-    Göltz et al., "DelGrad: exact event-based gradients for training delays and weights on spiking neuromorphic hardware",
-    Nature Communications 2025.
+    Göltz et al., "DelGrad: exact event-based gradients for training delays and weights on spiking neuromorphic
+    hardware", Nature Communications 2025.
 
     ```python
     net = st.feedforward([5, 30, 3], AtMostOnce(LIF(tau_mem=20.0, tau_syn=10.0)), delay="axonal", key=jax.random.key(0))
@@ -58,8 +60,8 @@ class DelGrad(st.AbstractReplayMethod):
             if stage.cyclic:
                 return st.Support(
                     False,
-                    f"the populations {list(stage.populations)} are recurrent, and a neuron that waits for its own spike has "
-                    "no closed form. Use the method 'ode', or connections that only go forward.",
+                    f"the populations {list(stage.populations)} are recurrent, and a neuron that waits for its own "
+                    "spike has no closed form. Use the method 'ode', or connections that only go forward.",
                 )
         for name, neuron in network.neurons.items():
             reason = _unsupported(neuron)
@@ -69,8 +71,8 @@ class DelGrad(st.AbstractReplayMethod):
             if connection.port != "current":
                 return st.Support(
                     False,
-                    f"the connection {connection.source!r} -> {connection.target!r} ends at the port {connection.port!r}. "
-                    "Use the port 'current', or the method 'ode'.",
+                    f"the connection {connection.source!r} -> {connection.target!r} ends at the port "
+                    f"{connection.port!r}. Use the port 'current', or the method 'ode'.",
                 )
         return st.Support(True)
 
@@ -106,8 +108,8 @@ class DelGrad(st.AbstractReplayMethod):
     ) -> st.Solution:
         """The solution with the `observed` spikes, and the derivative of `v(T) = theta` at each of them.
 
-        A spike where the model's potential does not rise, such as one before all its causes, has no derivative: zero, and
-        counted in `stats["flat"]`. A neuron that was observed to spike twice is an error in the result.
+        A spike where the model's potential does not rise, such as one before all its causes, has no derivative: zero,
+        and counted in `stats["flat"]`. A neuron that was observed to spike twice is an error in the result.
 
         **Raises:** `ValueError` for spikes that do not fit the populations.
         """
@@ -116,8 +118,8 @@ class DelGrad(st.AbstractReplayMethod):
                 raise ValueError(f"replay got spikes of {list(observed)}; expected those of {list(network.neurons)}.")
             if observed[name].size != neuron.size or observed[name].time.ndim != 1:
                 raise ValueError(
-                    f"replay got spikes of {observed[name].size} units in an array of shape {observed[name].time.shape} for "
-                    f"{name!r}; expected {neuron.size} units in [K], one sample. Replay a batch with jax.vmap."
+                    f"replay got spikes of {observed[name].size} units in an array of shape "
+                    f"{observed[name].time.shape} for {name!r}; expected {neuron.size} units in [K], one sample. Replay a batch with jax.vmap."
                 )
         return self._solve(network, stimulus, t1, st.Save(), throw, dict(observed))
 
@@ -163,13 +165,13 @@ def _unsupported(neuron: st.AbstractNeuron) -> str:
     constants = neuron.lif()
     if constants is None:
         return (
-            f"({type(neuron).__name__}) are not integrate-and-fire neurons with a synaptic current and a reset to a value. Use "
-            "AtMostOnce(LIF(...)) or AtMostOnce(IF(...)), or the method 'ode', which takes any neuron."
+            f"({type(neuron).__name__}) are not integrate-and-fire neurons with a synaptic current and a reset to a "
+            "value. Use AtMostOnce(LIF(...)) or AtMostOnce(IF(...)), or the method 'ode', which takes any neuron."
         )
     if not constants.at_most_once:
         return (
-            "may spike more than once, and DelGrad computes first spikes. Wrap them, AtMostOnce(LIF(...)), if one spike a "
-            "trial is what you mean, or use the method 'ode'."
+            "may spike more than once, and DelGrad computes first spikes. Wrap them, AtMostOnce(LIF(...)), if one "
+            "spike a trial is what you mean, or use the method 'ode'."
         )
     if not isinstance(constants.g_leak, int | float):
         return "have a leak that is an array. Give `g_leak` as a Python number."
@@ -184,15 +186,15 @@ def _membrane(network: st.Network, name: str, dtype) -> AbstractMembrane:
         value = getattr(constants, field)
         if not isinstance(value, int | float) and jnp.shape(value) not in ((), neuron.shape):
             raise ValueError(
-                f"The neurons {name!r} have {field} of shape {jnp.shape(value)}; expected () or {neuron.shape}, the shape of "
-                "the population."
+                f"The neurons {name!r} have {field} of shape {jnp.shape(value)}; expected () or {neuron.shape}, the "
+                "shape of the population."
             )
     membrane = membrane_of(constants, neuron.size, dtype)
     start = jnp.asarray(membrane.theta)
     if not isinstance(start, jax.core.Tracer) and not bool(jnp.all(start > 0)):
         raise ValueError(
-            f"The neurons {name!r} are at or above their threshold at the start; expected v_leak < v_threshold. Check v_leak "
-            "(without a leak, v_reset) and v_threshold."
+            f"The neurons {name!r} are at or above their threshold at the start; expected v_leak < v_threshold. Check "
+            "v_leak (without a leak, v_reset) and v_threshold."
         )
     return membrane
 

@@ -33,14 +33,14 @@ class Layer(eqx.Module):
 def first_spikes(
     layer: Layer, *, t1: float, observed: Array | None = None, gradient_limit: float | None = None
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """The first spike times `[n]` up to `t1`, `inf` for none, and the slope of the potential there, without a derivative.
+    """The first spike times `[n]` up to `t1`, `inf` for none, and the slope there, which has no derivative.
 
     With `kappa` the response to a unit kick and `v'` the slope,
 
         dT/dw_i = -kappa(T - t_i) / v'(T),    dT/dt_i = w_i kappa'(T - t_i) / v'(T),
 
-    and for every other parameter `dT/dp = -(dv/dp - dtheta/dp) / v'(T)`: one formula for every ratio of the time constants,
-    for spikes that were found and for `observed` ones (Göltz et al., Nature Communications 2025, eqs. 4 and 5). Where `v'`
+    and for every other parameter `dT/dp = -(dv/dp - dtheta/dp) / v'(T)`: one formula for every ratio of the time
+    constants, for spikes that were found and for `observed` ones (Göltz et al., Nature Communications 2025). Where `v'`
     is not positive there is no gradient. Reverse mode only.
     """
     arrays, static = eqx.partition(layer, eqx.is_inexact_array)
@@ -77,7 +77,7 @@ def slope_at(layer: Layer, times: Array) -> Array:
 
 
 def _since_arrivals(layer: Layer, times: Array, fires: Array) -> tuple[Array, Array, Array]:
-    """Each neuron's own time of its spike `[n]`, which arrivals caused it and how long before `[N, n]`; 0 for others."""
+    """Each neuron's own time of its spike `[n]`, which arrivals caused it, and how long before it, `[N, n]`."""
     own = times if layer.shift is None else times - layer.shift
     own = jnp.where(fires, own, 0.0)
     u = own[None, :] - (layer.time[:, None] if layer.time.ndim == 1 else layer.time)

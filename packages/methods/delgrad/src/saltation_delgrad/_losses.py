@@ -1,8 +1,9 @@
 """Losses of networks that code by first spikes and train their delays."""
 
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, Float, Int
+
+import saltation as st
 
 
 def shift_invariant_mse(
@@ -10,15 +11,15 @@ def shift_invariant_mse(
 ) -> Float[Array, ""]:
     """Squared errors of how much later than the label's neuron the others spike; when it all happens is free.
 
-    `1/2 sum_n ((t_n - t_label) - margin [n != label])^2`, the loss behind the published results with delays (Göltz et al.,
-    Nature Communications 2025; there `margin` is 0.2 `tau_syn`, and 0.3 on hardware).
+    `1/2 sum_n ((t_n - t_label) - margin [n != label])^2`, the loss behind the published results with delays (Göltz et
+    al., Nature Communications 2025; there `margin` is 0.2 `tau_syn`, and 0.3 on hardware).
 
     **Arguments:**
 
     - `times`: first spike time of each output neuron, `inf` where silent.
     - `margin`: in the unit of time.
-    - `silent`: the time that a silent neuron counts as; or "constant", the published rule: a sample with a silent neuron
-      costs 100 and has no gradient.
+    - `silent`: the time that a silent neuron counts as; or "constant", the published rule: a sample with a silent
+      neuron costs 100 and has no gradient.
 
     **Raises:** `ValueError` for another `silent`.
 
@@ -35,8 +36,8 @@ def shift_invariant_mse(
 def delay_penalty(network: st.Network, solution: st.Solution, *, strength: float) -> Float[Array, ""]:
     """A pull of all delays towards zero, `strength sum d^2`; a regulariser.
 
-    **Arguments:** `strength`, in the unit of the loss over that of a squared time. `solution` is not used: every regulariser
-    gets it.
+    **Arguments:** `strength`, in the unit of the loss over that of a squared time. `solution` is not used: every
+    regulariser gets it.
 
     ```python
     regulariser = functools.partial(delay_penalty, strength=1e-5)

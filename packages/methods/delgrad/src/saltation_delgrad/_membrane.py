@@ -9,8 +9,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array
+
+import saltation as st
 
 
 class AbstractMembrane(eqx.Module):

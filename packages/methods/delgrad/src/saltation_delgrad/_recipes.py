@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, PRNGKeyArray
+
+import saltation as st
 
 from ._delgrad import DelGrad
 
@@ -53,7 +54,15 @@ def yinyang_dendritic(
 ) -> st.Experiment:
     """Yin-Yang by first spikes, trained in its weights and in one delay for each target of spikes."""
     return _yinyang(
-        "yinyang-dendritic", "dendritic", hidden, epochs, batch_size, learning_rate, delay_rate, temperature, keep_firing
+        "yinyang-dendritic",
+        "dendritic",
+        hidden,
+        epochs,
+        batch_size,
+        learning_rate,
+        delay_rate,
+        temperature,
+        keep_firing,
     )
 
 
@@ -87,7 +96,8 @@ def digits(
 
     1797 real digits that come with the data-sets package, so it runs offline.
 
-    **Arguments:** `noise`: standard deviation of the noise on training pixels, of the full range; others as in `yinyang_w`.
+    **Arguments:** `noise`: standard deviation of the noise on training pixels, of the full range; others as in
+    `yinyang_w`.
     """
     return _first_spikes(
         name="delgrad/digits",
@@ -198,8 +208,8 @@ def _first_spikes(
             positive=st.Sigmoid(scale=taus[1]),
             key=key,
         )
-        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent has
-        # no gradient, and this one is silent only where its input says so.
+        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent
+        # has no gradient, and this one is silent only where its input says so.
         hidden, outputs = jnp.zeros((1, sizes[1])), jnp.full((1, sizes[2]), 1.2)
         currents = [st.Connection("bias", "hidden1", st.Dense(hidden)), st.Connection("bias", "out", st.Dense(outputs))]
         network = st.Network(

@@ -1,17 +1,18 @@
 """The search for first spikes: one walk through the sorted arrivals, and one root for each neuron.
 
-The causal set of a spike is the shortest prefix of the arrivals, in order of time, after which the potential reaches the
-threshold before the next arrival. The walk carries the potential and the current from arrival to arrival, which neither
-overflows nor cancels, however late and however far apart they are; sums of `exp(t / tau)` do both in float32.
+The causal set of a spike is the shortest prefix of the arrivals, in order of time, after which the potential reaches
+the threshold before the next arrival. The walk carries the potential and the current from arrival to arrival, which
+neither overflows nor cancels, however late and however far apart they are; sums of `exp(t / tau)` do both in float32.
 """
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jax import lax
 from jaxtyping import Array
+
+import saltation as st
 
 if TYPE_CHECKING:
     from ._layer import Layer
