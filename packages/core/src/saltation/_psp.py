@@ -118,7 +118,7 @@ def _bracket(w: Array, i: Array, theta: Number, duration: Array, tau_mem: Number
 
 
 def _quadratic_hit(w: Array, i: Array, theta: Number, duration: Array, tau_mem: Number) -> Array:
-    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x` with `x = exp(-u / tau_mem)`, `a = w + i`: no logarithm is needed."""
+    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x` with `x = exp(-u / tau_mem)`, `a = w + i`: it takes no logarithm."""
     a = w + i
     x = jnp.exp(-duration / tau_mem)
     at_end = (a - i * x) * x >= theta

@@ -1,7 +1,5 @@
 """Gradients by everything that can be trained, limits to them, and what is refused."""
 
-import dataclasses
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -101,10 +99,14 @@ def test_forward_mode_is_refused():
 
 
 def test_an_arrival_at_the_spike_comes_after_it():
-    network = NETWORKS["leaky"]()
-    network = dataclasses.replace(network, connections=(dataclasses.replace(network.connections[0], delay=None),))
-    network = eqx.tree_at(lambda n: n._inputs, network, (("in", (4,)),))
-    solve = lambda times: DelGrad().solve(network, {"in": st.Spikes.from_dense(times)}, t1=40.0)  # noqa: E731
+    connection = st.Connection("in", "out", st.Dense(jnp.asarray(SCALE[:, :1])))
+    neuron = AtMostOnce(LIF(1, tau_mem=20.0, tau_syn=10.0, v_threshold=0.4))
+    network = st.Network({"in": 4}, {"out": neuron}, [connection], ["out"])
+
+    @jax.jit
+    def solve(times):
+        return DelGrad().solve(network, {"in": st.Spikes.from_dense(times)}, t1=40.0, throw=False)
+
     alone = jnp.where(jnp.arange(4) == 2, jnp.inf, TIMES)
     first = solve(alone).spikes["out"].first()
     met = alone.at[2].set(first[0])

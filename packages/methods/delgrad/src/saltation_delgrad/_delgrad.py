@@ -119,7 +119,8 @@ class DelGrad(st.AbstractReplayMethod):
             if observed[name].size != neuron.size or observed[name].time.ndim != 1:
                 raise ValueError(
                     f"replay got spikes of {observed[name].size} units in an array of shape "
-                    f"{observed[name].time.shape} for {name!r}; expected {neuron.size} units in [K], one sample. Replay a batch with jax.vmap."
+                    f"{observed[name].time.shape} for {name!r}; expected {neuron.size} units in [K], one sample. "
+                    "Replay a batch with jax.vmap."
                 )
         return self._solve(network, stimulus, t1, st.Save(), throw, dict(observed))
 
