@@ -50,9 +50,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All checks and the fast tests of everything in one environment. Arguments go to pytest."""
     install(session, everything(), *LINTERS)
-    failed = [
-        " ".join(command) for command in (*lint_commands(), *check_commands()) if not passes(session, command)
-    ]
+    failed = [" ".join(command) for command in (*lint_commands(), *check_commands()) if not passes(session, command)]
     session.run("pytest", "-m", "not slow", *PARALLEL, *session.posargs)
     if failed:
         session.error(f"the tests passed, but these checks did not: {', '.join(failed)}")
@@ -78,9 +76,7 @@ def integration(session: nox.Session) -> None:
 def conformance(session: nox.Session) -> None:
     """The conformance suite of every plugin."""
     install(session, everything())
-    suites = [
-        str(path) for package in PACKAGES.values() for path in package.tests.glob("test_conformance*.py")
-    ]
+    suites = [str(path) for package in PACKAGES.values() for path in package.tests.glob("test_conformance*.py")]
     session.run("pytest", *suites, *session.posargs)
 
 
@@ -141,9 +137,7 @@ def everything() -> list[str]:
     return [*PACKAGES, "saltation[all]", *groups, *TEST_TOOLS]
 
 
-def install(
-    session: nox.Session, requirements: Iterable[str], *tools: str, constraints: str = CONSTRAINTS
-) -> None:
+def install(session: nox.Session, requirements: Iterable[str], *tools: str, constraints: str = CONSTRAINTS) -> None:
     """Installs requirements, local packages as editable checkouts.
 
     Local packages need each other and no index has them, so all go into one call of pip; without build

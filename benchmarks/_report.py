@@ -60,8 +60,7 @@ def _conventions(how: dict[str, Any]) -> list[str]:
         "thread pools and the BLAS libraries set to one thread (`_harness.py`).",
         f"**Speed:** the sides take turns, {turns}: the median over rounds, the best single call in "
         "brackets. `ours`: how many times faster saltation is, within a round.",
-        "**Compilation** includes tracing; **memory** is the peak of the whole process, compilation "
-        "included.",
+        "**Compilation** includes tracing; **memory** is the peak of the whole process, compilation included.",
         "**Errors** are against a float64 oracle of the exact dynamics (`_oracle.py`): first spikes of the "
         "outputs over the batch (largest, median, in ms; in brackets how many are missing or too many, "
         "if any), and the relative error of the gradient.",

@@ -82,9 +82,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names, cases = [side.name for side in SIDES], list(CASES)
     parser.add_argument("--rounds", type=int, default=5, help="how many turns each side takes (%(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn (%(default)s)")

@@ -33,9 +33,7 @@ LAYERS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--events", type=int, nargs="+", default=EVENTS, help="numbers of input events")
     args = parser.parse_args()
@@ -55,9 +53,7 @@ def main() -> None:
         each = ", ".join(f"{n}: {1e6 * s / n:.2f}" for n, s in zip(args.events, cost, strict=True))
         print(f"{name}: microseconds an event and sample, by number of events: {each}")
         exponent, worst = _exponent(args.events, cost), _worst(args.events, cost)
-        print(
-            f"  a fit: n log n times n^{exponent:.2f}; at worst {worst:.2f} times n log n between two points"
-        )
+        print(f"  a fit: n log n times n^{exponent:.2f}; at worst {worst:.2f} times n log n between two points")
 
 
 def _seconds(neuron: st.AbstractNeuron, drive: float, events: int) -> float:

@@ -128,7 +128,10 @@ def accuracy():
 
     time, slope = found(rtol=1e-12, atol=1e-12, max_steps=20000)
     errors = np.array(
-        [(abs(t - time), jnp.linalg.norm(g - slope) / jnp.linalg.norm(slope)) for t, g in (found(step=h) for h in steps)]
+        [
+            (abs(t - time), jnp.linalg.norm(g - slope) / jnp.linalg.norm(slope))
+            for t, g in (found(step=h) for h in steps)
+        ]
     )
     default = found()
     figure, axis = plt.subplots(figsize=(4.6, 3.2))

@@ -20,8 +20,10 @@ def on_page_markdown(markdown: str, **_) -> str:
 def include(file: str) -> str:
     path = ROOT / file
     # Pictures and tables beside it are not pages of the site.
-    return re.sub(r"!?\[([^]]*)\]\((?!http)[^)]*\)", r"\1", path.read_text()) if path.exists() else (
-        f"*There is no `{file}` yet: run `nox -s benchmarks`.*"
+    return (
+        re.sub(r"!?\[([^]]*)\]\((?!http)[^)]*\)", r"\1", path.read_text())
+        if path.exists()
+        else (f"*There is no `{file}` yet: run `nox -s benchmarks`.*")
     )
 
 

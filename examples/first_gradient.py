@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+
 import saltation as st
 from saltation_neurons import LIF
 

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
+
 import saltation as st
 from saltation_neurons import EIF, LIF, QIF, AdEx, Izhikevich, Refractory
 

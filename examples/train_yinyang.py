@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+
 import saltation as st
 from saltation_neurons import LIF, AtMostOnce
 

@@ -1,9 +1,9 @@
 """Trainable delays: three spikes that come at different times learn to arrive together. Times are in ms."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import optax
+
 import saltation as st
 from saltation_neurons import LIF
 

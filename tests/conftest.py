@@ -34,9 +34,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def python(environment: Mapping[str, str], tmp_path: Path) -> Run:
     """Runs Python with arguments in a process and an empty folder of its own; fails if it does."""
 
-    def run(
-        *arguments: str, env: Mapping[str, str] | None = None, status: int = 0
-    ) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, env: Mapping[str, str] | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, *arguments],
             env={**environment, **(env or {})},

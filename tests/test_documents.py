@@ -13,8 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("packages/**/README.md"), *ROOT.glob("examples/*.md")])
-FENCE = re.compile(r"(?:^<!-- (?P<mark>run|output) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("packages/**/README.md"), *ROOT.glob("examples/*.md")]
+)
+FENCE = re.compile(
+    r"(?:^<!-- (?P<mark>run|output) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 SEPARATOR = "=== block {} ==="
 

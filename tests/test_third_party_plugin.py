@@ -45,9 +45,7 @@ def test_the_command_line_lists_it_among_the_others(saltation, env):
     assert (found["status"], found["version"]) == ("ok", "1.2.3")
     assert [record["name"] for record in found["records"]["neuron"]] == ["alif"]
     assert [record["name"] for record in found["records"]["recipe"]] == ["alif/yinyang"]
-    assert plugins == {
-        plugin["distribution"]: plugin for plugin in json.loads(saltation("plugins", "--json").stdout)
-    }
+    assert plugins == {plugin["distribution"]: plugin for plugin in json.loads(saltation("plugins", "--json").stdout)}
 
 
 def test_its_neuron_is_found_by_name_and_solved(python, env):

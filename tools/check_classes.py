@@ -28,15 +28,12 @@ COOPERATIVE = {
 
 def main() -> int:
     names = [package.import_name for package in packages().values()]
-    found = sorted(
-        {cls for name in names for cls in classes(name)}, key=lambda cls: (cls.__module__, cls.__qualname__)
-    )
+    found = sorted({cls for name in names for cls in classes(name)}, key=lambda cls: (cls.__module__, cls.__qualname__))
     modules = [cls for cls in found if issubclass(cls, eqx.Module)]
     problems = [problem for cls in found for problem in check(cls, set(found))]
     problems += [problem for package in packages().values() for problem in supers(package.source)]
     print(
-        "\n".join(problems)
-        or f"classes: {len(found)}, of them {len(modules)} Equinox modules, all abstract or final"
+        "\n".join(problems) or f"classes: {len(found)}, of them {len(modules)} Equinox modules, all abstract or final"
     )
     return 1 if problems or not modules else 0
 

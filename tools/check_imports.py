@@ -40,14 +40,10 @@ def main() -> int:
                     getattr(saltation, f"get_{kind}")(record.name)
                 except saltation.SaltationError as error:
                     problems.append(str(error))
-    expected = {
-        package.distribution for package in packages().values() if (package.source / "plugin.py").exists()
-    }
+    expected = {package.distribution for package in packages().values() if (package.source / "plugin.py").exists()}
     for missing in sorted(expected - {plugin.distribution for plugin in plugins}):
         problems.append(f"{missing}: its plugin is not discovered; is its entry point installed?")
-    print(
-        "\n".join(problems) or f"imports: {len(packages())} packages, {len(plugins)} plugins, {count} targets"
-    )
+    print("\n".join(problems) or f"imports: {len(packages())} packages, {len(plugins)} plugins, {count} targets")
     return 1 if problems or not plugins else 0
 
 

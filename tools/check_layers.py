@@ -21,9 +21,7 @@ def main() -> int:
     names = [package.import_name for package in packages().values()]
     plugins = [name for name in names if name != "saltation"]
     light = [
-        package.import_name + ".plugin"
-        for package in packages().values()
-        if (package.source / "plugin.py").exists()
+        package.import_name + ".plugin" for package in packages().values() if (package.source / "plugin.py").exists()
     ]
     sections = [
         section("importlinter", root_packages=names, include_external_packages=["True"]),

@@ -20,10 +20,7 @@ def main() -> int:
     for found in report["generalDiagnostics"]:
         if found["severity"] == "error":
             line = found["range"]["start"]["line"] + 1
-            print(
-                f"{found['file'].removeprefix(f'{ROOT}/')}:{line}: "
-                f"{found['message']} [{found.get('rule', '')}]"
-            )
+            print(f"{found['file'].removeprefix(f'{ROOT}/')}:{line}: {found['message']} [{found.get('rule', '')}]")
     summary = report["summary"]
     expected = sum(len(list(package.source.rglob("*.py"))) for package in packages().values())
     print(f"pyright: {summary['errorCount']} errors in {summary['filesAnalyzed']} files")

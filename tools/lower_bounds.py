@@ -20,9 +20,7 @@ def main() -> int:
             name = canonicalize_name(requirement.name)
             if name in local:
                 continue
-            lower = [
-                Version(part.version) for part in requirement.specifier if part.operator in (">=", "~=", "==")
-            ]
+            lower = [Version(part.version) for part in requirement.specifier if part.operator in (">=", "~=", "==")]
             if not lower:
                 unbounded.append(f"{package.distribution}: {requirement} has no lower bound")
                 continue

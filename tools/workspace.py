@@ -89,7 +89,5 @@ def resolve(requirements: Iterable[Requirement]) -> tuple[list[str], list[str]]:
     for name, chosen in sorted(extras.items()):
         path = local[name].path.relative_to(ROOT).as_posix()
         paths.append(f"{path}[{','.join(sorted(chosen))}]" if chosen else path)
-    elsewhere = [
-        str(requirement) for requirement in requirements if canonicalize_name(requirement.name) not in local
-    ]
+    elsewhere = [str(requirement) for requirement in requirements if canonicalize_name(requirement.name) not in local]
     return paths, elsewhere

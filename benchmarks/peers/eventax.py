@@ -32,9 +32,7 @@ def main() -> None:
         return value, first, *gradient
 
     adjoint = "recursive checkpoints" if args.variant == "checkpointed" else "EventPropAdjoint"
-    notes = (
-        f"{adjoint}, Euler, dt {network.solver_stepsize}, Newton to 1e-2, stops when all outputs have spiked"
-    )
+    notes = f"{adjoint}, Euler, dt {network.solver_stepsize}, Newton to 1e-2, stops when all outputs have spiked"
     serve(["eventax", "diffrax", "equinox"], problem, args.out, step, notes)
 
 

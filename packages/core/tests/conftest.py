@@ -73,6 +73,7 @@ def leaky() -> type:
 
     import equinox as eqx
     import jax.numpy as jnp
+
     import saltation as st
 
     class State(NamedTuple):

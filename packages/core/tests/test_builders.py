@@ -4,13 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 
 def test_feedforward_names_and_sizes(leaky, getkey):
     net = st.feedforward([(2, 3), 5, 4, 3], leaky(), key=getkey())
     assert list(net.inputs) == ["in"] and net.outputs == ("out",)
-    assert [(c.source, c.target) for c in net.connections] == [("in", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "out")]
+    assert [(c.source, c.target) for c in net.connections] == [
+        ("in", "hidden1"),
+        ("hidden1", "hidden2"),
+        ("hidden2", "out"),
+    ]
     assert [net.size(name) for name in ("in", "hidden1", "hidden2", "out")] == [6, 5, 4, 3]
     assert all(connection.delay is None for connection in net.connections)
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 POSITIVE = {
@@ -135,7 +136,10 @@ def test_delay_refuses(arguments, message):
 @pytest.mark.parametrize(
     ("delay", "message"),
     [
-        (st.Delay(jnp.ones(4)), r"shape \(4,\) for a connection of 2 to 3 units; expected \(\).*\(2,\).*\(3,\).*\(2, 3\)"),
+        (
+            st.Delay(jnp.ones(4)),
+            r"shape \(4,\) for a connection of 2 to 3 units; expected \(\).*\(2,\).*\(3,\).*\(2, 3\)",
+        ),
         (st.Delay(jnp.ones((3, 2))), r"shape \(3, 2\)"),
         (st.Delay(jnp.ones(3), kind="axonal"), r"shape \(3,\) with kind='axonal'"),
     ],

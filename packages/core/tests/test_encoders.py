@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 
@@ -30,7 +31,8 @@ def test_latency_under_vmap_jit_and_grad_in_float32():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"t_min": 2.0, "t_max": 2.0}, {"t_min": -1.0, "t_max": 2.0}, {"t_min": 0.0, "t_max": 2.0, "bias": (-1.0,)}]
+    "arguments",
+    [{"t_min": 2.0, "t_max": 2.0}, {"t_min": -1.0, "t_max": 2.0}, {"t_min": 0.0, "t_max": 2.0, "bias": (-1.0,)}],
 )
 def test_latency_refuses(arguments):
     with pytest.raises(ValueError, match="expected 0 <= t_min < t_max"):

@@ -24,7 +24,9 @@ def test_every_public_name_is_there_without_them():
     assert loaded(code, *HEAVY) == set()
 
 
-@pytest.mark.parametrize("code", ["import saltation", "import saltation.plugins", "import saltation; saltation.plugins"])
+@pytest.mark.parametrize(
+    "code", ["import saltation", "import saltation.plugins", "import saltation; saltation.plugins"]
+)
 def test_discovery_imports_no_jax(code):
     assert loaded(code, "jax", "equinox", "numpy") == set()
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 INF = np.inf
@@ -49,7 +50,9 @@ class Backend(st.AbstractBackend):
         return st.Capabilities(neurons=("leaky",), max_neurons=10)
 
     def prepare(self, structure, *, t1, max_spikes):
-        assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(structure) if hasattr(leaf, "shape"))
+        assert all(
+            isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(structure) if hasattr(leaf, "shape")
+        )
         assert max_spikes == 2
         return self.program
 

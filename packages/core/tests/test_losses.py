@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 INF = np.inf
@@ -84,7 +85,10 @@ def test_scores_go_through_a_softmax(loss):
 
 def test_keep_firing_pulls_on_the_weights_of_silent_neurons(leaky, getkey):
     net = st.feedforward([3, 2, 2], leaky(), weight=st.normal(1.0, 1.0), key=getkey())
-    spikes = {"hidden1": st.Spikes.from_dense(jnp.array([1.0, INF])), "out": st.Spikes.from_dense(jnp.array([2.0, 3.0]))}
+    spikes = {
+        "hidden1": st.Spikes.from_dense(jnp.array([1.0, INF])),
+        "out": st.Spikes.from_dense(jnp.array([2.0, 3.0])),
+    }
     solution = st.Solution(spikes, None, None, None, {}, {}, st.RESULTS.successful)
     value, gradient = eqx.filter_value_and_grad(st.keep_firing)(net, solution, strength=0.5)
     weight = net.connections[0].synapse.weight

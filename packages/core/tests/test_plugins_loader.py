@@ -153,10 +153,7 @@ def test_faulty_plugin_is_rolled_back():
 
 
 def test_optional_hook_of_a_newer_core_is_let_through(site, good):
-    code = (
-        textwrap.dedent(good("current"))
-        + "\n@hookimpl(optionalhook=True)\ndef saltation_future():\n    return []\n"
-    )
+    code = textwrap.dedent(good("current")) + "\n@hookimpl(optionalhook=True)\ndef saltation_future():\n    return []\n"
     site.install("forward", code)
     assert [plugin.status for plugin in site.scan().plugins] == ["ok"]
 

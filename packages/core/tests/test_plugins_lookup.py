@@ -122,18 +122,14 @@ def test_known_name_says_what_to_install(site, monkeypatch, kind, name, distribu
 
 def test_misspelt_known_name_says_what_to_install(site, monkeypatch):
     _nothing_installed(monkeypatch)
-    with pytest.raises(
-        _errors.UnknownNameError, match="Did you mean 'delgrad'.*Installed: none.*saltation-delgrad"
-    ):
+    with pytest.raises(_errors.UnknownNameError, match="Did you mean 'delgrad'.*Installed: none.*saltation-delgrad"):
         _lookup.get_method("delgrda")
 
 
 def test_known_plugin_that_is_installed_but_broken_is_named(site):
     site.install("saltation-roughsde", "import a_module_that_is_not_there", version="9")
     refresh()
-    with pytest.raises(
-        _errors.UnknownNameError, match="roughsde, which is installed but broken.*a_module_that"
-    ):
+    with pytest.raises(_errors.UnknownNameError, match="roughsde, which is installed but broken.*a_module_that"):
         _lookup.get_method("roughsde")
 
 
@@ -166,9 +162,7 @@ def test_target_that_cannot_be_imported_is_explained(site, case):
         """,
     )
     refresh()
-    with pytest.raises(
-        _errors.PluginError, match=f"'absent' of the plugin half:plug 1.0.*'{target}'.*{problem}"
-    ):
+    with pytest.raises(_errors.PluginError, match=f"'absent' of the plugin half:plug 1.0.*'{target}'.*{problem}"):
         _lookup.get_method("absent")
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 from saltation._psp import lif_crossing, lif_flow, psp_kernel
 
@@ -96,7 +97,10 @@ def test_flow_is_differentiable_in_the_time_constants(taus):
     gradient = jax.jit(jax.grad(lambda *a: lif_flow(*a)[0], argnums=range(6)))(*arguments)
     for position, value in enumerate(arguments):
         step = 1e-4
-        ends = [jax.jit(lif_flow)(*(x + sign * step * (n == position) for n, x in enumerate(arguments)))[0] for sign in (1, -1)]
+        ends = [
+            jax.jit(lif_flow)(*(x + sign * step * (n == position) for n, x in enumerate(arguments)))[0]
+            for sign in (1, -1)
+        ]
         np.testing.assert_allclose(gradient[position], (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-8)
         assert value.shape == ()
 

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import saltation as st
 from hypothesis import given, settings
 from hypothesis import strategies as hs
+
+import saltation as st
 
 INF = np.inf
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-import saltation as st
 from hypothesis import given, settings
 from hypothesis import strategies as hs
+
+import saltation as st
 from saltation._stages import find_stages
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 
 WEIGHT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])

@@ -57,9 +57,7 @@ REFUSED = (ValueError, TypeError)
 
 
 def test_split_refuses_lists():
-    with pytest.raises(
-        REFUSED, match=r"got inputs of type list, expected a numpy.ndarray. Fix:|parameter 'inputs'"
-    ):
+    with pytest.raises(REFUSED, match=r"got inputs of type list, expected a numpy.ndarray. Fix:|parameter 'inputs'"):
         st.Split(inputs=[[0.0]], targets=np.zeros(1, int))  # pyright: ignore[reportArgumentType]
 
 

@@ -65,9 +65,7 @@ def test_split_is_stratified(seed):
 def test_split_is_fixed(dataset):
     again = sd.load_digits()
     np.testing.assert_array_equal(again.train.inputs, dataset.train.inputs)
-    digest = hashlib.sha256(
-        b"".join(getattr(dataset, part).targets.astype("<i4").tobytes() for part in PARTS)
-    )
+    digest = hashlib.sha256(b"".join(getattr(dataset, part).targets.astype("<i4").tobytes() for part in PARTS))
     assert digest.hexdigest() == "8b1297064976742ad397482e6bb07b7c07dccdfa74b598d63dfebfb8bdb653cb"
 
 

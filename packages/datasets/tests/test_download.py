@@ -38,9 +38,7 @@ def test_fetches_a_file(tmp_path, local_url):
 
 def test_failure_names_the_address_and_the_way_out(tmp_path, local_url):
     pytest.importorskip("pooch")
-    with pytest.raises(
-        st.DataError, match=r"got HTTPError \(404.*file.gz, expected the file. Fix: check the conn"
-    ):
+    with pytest.raises(st.DataError, match=r"got HTTPError \(404.*file.gz, expected the file. Fix: check the conn"):
         sd.fetch_with_pooch(f"{local_url}file.gz", tmp_path / "file.gz")
 
 

@@ -143,9 +143,7 @@ def test_only_missing_files_are_named(alone, tiny, write):
 def test_truncated_file_is_described(alone, tiny, tiny_files, write):
     folder = write(alone / "d")
     (folder / tiny.train_images.name).write_bytes(tiny_files[tiny.train_images.name][:-7])
-    with pytest.raises(
-        st.DataError, match=r"got 153 bytes, expected 160 for uint8\[12, 4, 3\]: the file is truncated"
-    ):
+    with pytest.raises(st.DataError, match=r"got 153 bytes, expected 160 for uint8\[12, 4, 3\]: the file is truncated"):
         load(tiny, data_dir=folder)
 
 
@@ -230,9 +228,7 @@ def test_interrupted_download_leaves_nothing_behind(alone, tiny):
 
 def test_folder_that_cannot_be_written_is_named(alone, tiny, server):
     (alone / "cache").write_text("a file where a folder should be")
-    with pytest.raises(
-        st.DataError, match=r"while downloading .* into .*expected a folder to write to. Fix:"
-    ):
+    with pytest.raises(st.DataError, match=r"while downloading .* into .*expected a folder to write to. Fix:"):
         load(tiny, download=True, fetch=server)
 
 
@@ -308,6 +304,4 @@ def test_the_real_files(name):
     mean = {"mnist": 0.1307, "fashion_mnist": 0.2860}[name]
     total = dataset.train.inputs.sum(dtype=np.float64) + dataset.validation.inputs.sum(dtype=np.float64)
     assert abs(total / (60000 * 784) - mean) < 1e-4
-    np.testing.assert_array_equal(
-        np.bincount(dataset.test.targets)[0], {"mnist": 980, "fashion_mnist": 1000}[name]
-    )
+    np.testing.assert_array_equal(np.bincount(dataset.test.targets)[0], {"mnist": 980, "fashion_mnist": 1000}[name])

@@ -75,9 +75,7 @@ def test_flow_in_two_parts(solvable, getkey):
     state, current = _random_states(solvable, getkey(), 20)
     flow = solvable.closed_form().flow
     halfway = flow(state, jnp.asarray(3.0), current)
-    for a, b in zip(
-        flow(halfway, jnp.asarray(4.0), current), flow(state, jnp.asarray(7.0), current), strict=True
-    ):
+    for a, b in zip(flow(halfway, jnp.asarray(4.0), current), flow(state, jnp.asarray(7.0), current), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
@@ -112,9 +110,7 @@ def test_crossing_matches_brute_force(solvable, getkey):
     state, current = _random_states(solvable, getkey(), n)
     duration = jax.random.uniform(getkey(), (n,), minval=0.1, maxval=40.0)
     got = jax.jit(solvable.closed_form().crossing)(state, duration, current)
-    expected, uncertain = jax.jit(lambda s, d, c: _first_crossing(solvable, s, d, c))(
-        state, duration, current
-    )
+    expected, uncertain = jax.jit(lambda s, d, c: _first_crossing(solvable, s, d, c))(state, duration, current)
     sure = ~np.asarray(uncertain)
     crossing = np.isfinite(expected) & sure
     assert sure.mean() > 0.99 and 0.1 < crossing.mean() < 0.9

@@ -3,10 +3,10 @@
 import jax.numpy as jnp
 
 from saltation_neurons import EIF, IF, LIF, QIF, AdEx, AtMostOnce, Izhikevich, Refractory
-from saltation_testing import NeuronConformance
+from saltation_testing import AbstractNeuronConformance
 
 
-class TestLeaky(NeuronConformance):
+class TestLeaky(AbstractNeuronConformance):
     neurons = {
         "2 to 1": LIF(3, tau_mem=20.0, tau_syn=10.0),
         "equal": LIF(3, tau_mem=10.0, tau_syn=10.0, v_leak=0.2, v_reset=-0.5),
@@ -15,7 +15,7 @@ class TestLeaky(NeuronConformance):
     }
 
 
-class TestUpstroke(NeuronConformance):
+class TestUpstroke(AbstractNeuronConformance):
     neurons = {
         "quadratic": QIF(3),
         "exponential": EIF(3),
@@ -24,7 +24,7 @@ class TestUpstroke(NeuronConformance):
     }
 
 
-class TestIntegrate(NeuronConformance):
+class TestIntegrate(AbstractNeuronConformance):
     neurons = {
         "smooth": IF(3),
         "delta": IF(3, tau_syn=None),
@@ -32,7 +32,7 @@ class TestIntegrate(NeuronConformance):
     }
 
 
-class TestWrappers(NeuronConformance):
+class TestWrappers(AbstractNeuronConformance):
     neurons = {
         "once": AtMostOnce(LIF(3)),
         "refractory": Refractory(LIF(3, tau_mem=10.0), jnp.array([1.0, 2.0, 3.0])),

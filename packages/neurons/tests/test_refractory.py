@@ -70,9 +70,7 @@ def test_kicks_to_v_are_dropped_and_kicks_to_currents_are_kept():
     np.testing.assert_array_equal(smooth.receive(state, jnp.full(2, 0.4), "current").i, [0.4, 0.4])
 
 
-@pytest.mark.parametrize(
-    "inner", [LIF(4), LIF(4, tau_mem=5.0), IF(4), IF(4, tau_syn=None), AtMostOnce(LIF(4))]
-)
+@pytest.mark.parametrize("inner", [LIF(4), LIF(4, tau_mem=5.0), IF(4), IF(4, tau_syn=None), AtMostOnce(LIF(4))])
 def test_closed_form_is_the_flow(inner, rk4, getkey):
     neuron = Refractory(inner, 2.0)
     state = neuron.receive(neuron.init(), jnp.array([1.0, -2.0, 3.0, 0.5]), "current")

@@ -6,8 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-import saltation as st
 from jax import lax
+
+import saltation as st
 
 
 class Stepper(st.AbstractReplayMethod):
@@ -72,7 +73,10 @@ class Stepper(st.AbstractReplayMethod):
             pre, post = connection.synapse.sizes()
             delay = jnp.zeros((pre, post), time.dtype)
             if connection.delay is not None:
-                for part, axis in ((connection.delay.per_source(pre, post), 1), (connection.delay.per_target(pre, post), 0)):
+                for part, axis in (
+                    (connection.delay.per_source(pre, post), 1),
+                    (connection.delay.per_target(pre, post), 0),
+                ):
                     delay = delay if part is None else delay + jnp.expand_dims(part, axis).astype(time.dtype)
                 part = connection.delay.per_synapse(pre, post)
                 delay = delay if part is None else delay + part

@@ -5,9 +5,10 @@ import inspect
 import jax
 import jax.numpy as jnp
 import pytest
+
 import saltation as st
 from saltation_neurons import LIF
-from saltation_testing import Case, MethodConformance
+from saltation_testing import AbstractMethodConformance, Case
 from saltation_testing._case import completed
 
 
@@ -23,8 +24,8 @@ def networks():
 def suite(stepper):
     """A suite of a method with a fault."""
 
-    def build(fault: str = "", base: type | None = None) -> MethodConformance:
-        class Suite(base or MethodConformance):
+    def build(fault: str = "", base: type | None = None) -> AbstractMethodConformance:
+        class Suite(base or AbstractMethodConformance):
             t1 = 30.0
 
             def method(self):
@@ -42,10 +43,10 @@ def suite(stepper):
     return build
 
 
-LAWS = [name for name in dir(MethodConformance) if name.startswith("test_")]
+LAWS = [name for name in dir(AbstractMethodConformance) if name.startswith("test_")]
 
 
-def run(suite: MethodConformance, law: str) -> None:
+def run(suite: AbstractMethodConformance, law: str) -> None:
     """One law, as pytest would run it."""
     names = inspect.signature(getattr(suite, law)).parameters
     arguments = {}
@@ -92,7 +93,7 @@ def test_a_method_that_does_not_refuse_fails(suite):
 
 @pytest.mark.parametrize("honest", [True, False])
 def test_what_is_not_provided_must_refuse_its_derivative(forgetful, honest):
-    class Suite(MethodConformance):
+    class Suite(AbstractMethodConformance):
         t1 = 30.0
 
         def method(self):

@@ -59,9 +59,7 @@ class Toy(st.AbstractMethod):
         spikes, states, slopes = dict(stimulus), {}, {}
         for stage in network.stages():
             (name,) = stage.populations
-            drive = sum(
-                jnp.exp(-spikes[c.source].first() / T1) @ c.synapse.weight for _, c in network.incoming(name)
-            )
+            drive = sum(jnp.exp(-spikes[c.source].first() / T1) @ c.synapse.weight for _, c in network.incoming(name))
             silent = drive < -5.0
             time = t1 * jax.nn.sigmoid(-jnp.where(silent, 0.0, drive))
             spikes[name] = st.Spikes.from_dense(jnp.where(silent, jnp.inf, time))
@@ -72,9 +70,7 @@ class Toy(st.AbstractMethod):
         # Where it fails, the derivative is NaN: sqrt has none at zero.
         spoilt = jnp.where(failed, 0.0, 1.0)
         spikes = {
-            name: eqx.tree_at(
-                lambda s: s.time, train, train.time + jnp.sqrt(spoilt * slopes.get(name, spoilt)) * 0.0
-            )
+            name: eqx.tree_at(lambda s: s.time, train, train.time + jnp.sqrt(spoilt * slopes.get(name, spoilt)) * 0.0)
             for name, train in spikes.items()
             if name in network.neurons
         }
@@ -163,11 +159,7 @@ def _encode(x, key):
 
 
 def _encode_noisy(x, key):
-    return {
-        "in": st.latency(
-            x + 0.01 * jax.random.uniform(key, x.shape, x.dtype), t_min=0.0, t_max=T1, bias=(0.0,)
-        )
-    }
+    return {"in": st.latency(x + 0.01 * jax.random.uniform(key, x.shape, x.dtype), t_min=0.0, t_max=T1, bias=(0.0,))}
 
 
 def _loss(solution, output, target):

@@ -49,18 +49,14 @@ DAMAGES = {
 def test_damage_is_named_and_says_what_to_do(checkpoint, damage):
     change, message = DAMAGES[damage]
     checkpoint.write_bytes(change(checkpoint.read_bytes()))
-    with pytest.raises(
-        st.CheckpointError, match=f"last.eqx is damaged: .*{message}.*Fix: restore it from a copy"
-    ):
+    with pytest.raises(st.CheckpointError, match=f"last.eqx is damaged: .*{message}.*Fix: restore it from a copy"):
         load(checkpoint)
 
 
 def test_damage_points_to_the_other_checkpoint(checkpoint):
     checkpoint.with_name("best.eqx").write_bytes(checkpoint.read_bytes())
     checkpoint.write_bytes(b"")
-    with pytest.raises(
-        st.CheckpointError, match="remove .*last.eqx and resume: the run then goes on from .*best.eqx"
-    ):
+    with pytest.raises(st.CheckpointError, match="remove .*last.eqx and resume: the run then goes on from .*best.eqx"):
         load(checkpoint)
 
 

@@ -114,10 +114,7 @@ def test_train_evaluate_and_report_from_the_command_line(tmp_path, capsys, monke
     assert capsys.readouterr().out.strip() == str(out / "report.html") and (out / "report.html").exists()
 
     # Only the folder is needed: the rest is in its config.json.
-    assert (
-        main(["train", "toy/blobs", "--seed", "4", "--epochs", "3", "--resume", "--quiet", "--no-report"])
-        == 0
-    )
+    assert main(["train", "toy/blobs", "--seed", "4", "--epochs", "3", "--resume", "--quiet", "--no-report"]) == 0
     assert json.loads((out / "summary.json").read_text())["epochs"] == 3
 
 

@@ -26,9 +26,7 @@ class State(NamedTuple):
 
 
 def run(out, epochs=1, seed=0, **arguments):
-    return train(
-        Recipe("toy/blobs", arguments, epochs=epochs), seed=seed, out=out, progress=False, report=False
-    )
+    return train(Recipe("toy/blobs", arguments, epochs=epochs), seed=seed, out=out, progress=False, report=False)
 
 
 @pytest.fixture(scope="module")
@@ -83,19 +81,14 @@ def test_failures_are_counted_by_kind_and_count_as_wrong(tmp_path):
     found = run(tmp_path / "run", epochs=2, failing=0.04, max_failed_share=0.1)
     counts = [line["failed"]["max_steps_reached"] for line in found.metrics]
     assert all(0 < count <= 8 for count in counts)
-    assert all(
-        line["train_accuracy"] <= 1 - count / 192 for line, count in zip(found.metrics, counts, strict=True)
-    )
+    assert all(line["train_accuracy"] <= 1 - count / 192 for line, count in zip(found.metrics, counts, strict=True))
 
 
 def test_too_many_failures_stop_the_run_and_keep_the_checkpoint(tmp_path):
     with pytest.raises(st.SolveError) as caught:
         run(tmp_path / "run", failing=0.5, max_failed_share=0.1)
     message = str(caught.value)
-    assert (
-        "of an epoch's 192 samples failed in epoch 1" in message
-        and "at most 10.0% (max_failed_share)" in message
-    )
+    assert "of an epoch's 192 samples failed in epoch 1" in message and "at most 10.0% (max_failed_share)" in message
     # What the result itself says: what to change.
     assert "max_steps_reached" in message and "Raise `max_steps`" in message
     assert load_run(tmp_path / "run").position.epoch == 0
@@ -125,10 +118,7 @@ def test_a_parameter_that_is_not_finite_is_named_with_connection_and_neuron(tmp_
         train(Recipe("toy/blobs", epochs=2), out=tmp_path / "run", resume=True, progress=False, report=False)
     message = str(caught.value)
     assert "of an epoch's 6 steps had no gradient in epoch 2" in message
-    assert (
-        "weight[1, 2] of the connection 'in' -> 'hidden1' (onto neuron 2 of 'hidden1') is not finite"
-        in message
-    )
+    assert "weight[1, 2] of the connection 'in' -> 'hidden1' (onto neuron 2 of 'hidden1') is not finite" in message
     assert "of epoch 1, in" in message
     assert (before.folder / "checkpoints" / "best.eqx").read_bytes() == kept
 
@@ -137,8 +127,7 @@ def test_a_bad_gradient_names_connection_and_neuron(task):
     bad = np.array([-1, 5])
     (sentence,) = in_gradients(task.model(task.parameters), task.parameters, bad)
     assert sentence == (
-        "the gradient of weight[1, 2] of the connection 'hidden1' -> 'out' (onto neuron 2 of 'out') is not "
-        "finite"
+        "the gradient of weight[1, 2] of the connection 'hidden1' -> 'out' (onto neuron 2 of 'out') is not finite"
     )
 
 

@@ -15,9 +15,7 @@ GRADIENT = {"synapse": {"weight": jnp.array([3.0, 4.0])}, "delay": jnp.array([12
 
 
 def step(settings, steps=1):
-    optimiser, _ = make_optimiser(
-        settings, PARAMETERS, trainable=("weight", "delay"), epochs=10, steps_per_epoch=5
-    )
+    optimiser, _ = make_optimiser(settings, PARAMETERS, trainable=("weight", "delay"), epochs=10, steps_per_epoch=5)
     state, parameters = optimiser.init(PARAMETERS), PARAMETERS
     for _ in range(steps):
         updates, state = optimiser.update(GRADIENT, state, parameters)

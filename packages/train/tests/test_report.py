@@ -16,9 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture(scope="module")
 def blobs(tmp_path_factory):
-    return train(
-        Recipe("toy/blobs", {"hidden": 6}, epochs=2), out=tmp_path_factory.mktemp("run") / "b", progress=False
-    )
+    return train(Recipe("toy/blobs", {"hidden": 6}, epochs=2), out=tmp_path_factory.mktemp("run") / "b", progress=False)
 
 
 @pytest.fixture(scope="module")

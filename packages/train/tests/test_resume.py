@@ -19,9 +19,7 @@ TIMING = ("seconds", "samples_per_second")
 
 def go(out: Path, *, epochs: int = 4, **options):
     arguments = {"noisy": True, "schedule": "exponential", "failing": 0.02}
-    return train(
-        Recipe("toy/blobs", arguments, epochs=epochs), out=out, progress=False, report=False, **options
-    )
+    return train(Recipe("toy/blobs", arguments, epochs=epochs), out=out, progress=False, report=False, **options)
 
 
 def state_of(folder: Path, name: str = "last") -> bytes:

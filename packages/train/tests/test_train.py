@@ -14,9 +14,7 @@ from saltation_train import Recipe, evaluate, load_run, train
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of a few epochs, with its report."""
-    return train(
-        Recipe("toy/blobs", {"hidden": 12}, epochs=25), seed=3, out=tmp_path_factory.mktemp("run") / "run"
-    )
+    return train(Recipe("toy/blobs", {"hidden": 12}, epochs=25), seed=3, out=tmp_path_factory.mktemp("run") / "run")
 
 
 def test_a_run_learns(finished):
@@ -25,9 +23,7 @@ def test_a_run_learns(finished):
 
 
 def test_a_run_leaves_all_its_files(finished):
-    names = {
-        path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()
-    }
+    names = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()}
     files = {"config.json", "metrics.jsonl", "summary.json", "report.html"}
     assert files | {"checkpoints/last.eqx", "checkpoints/best.eqx"} <= names
     assert not [name for name in names if "/." in name or name.startswith(".")]
@@ -121,9 +117,7 @@ def test_a_data_set_without_classes_has_a_loss_and_no_accuracy(tmp_path):
 
 def test_a_loss_over_the_batch_equals_its_mean_over_samples(tmp_path):
     runs = [
-        train(
-            Recipe("toy/blobs", {"loss": loss}, epochs=2), out=tmp_path / loss, progress=False, report=False
-        )
+        train(Recipe("toy/blobs", {"loss": loss}, epochs=2), out=tmp_path / loss, progress=False, report=False)
         for loss in ("sample", "batch")
     ]
     first, second = (jax.tree.leaves(run.parameters) for run in runs)
@@ -133,9 +127,7 @@ def test_a_loss_over_the_batch_equals_its_mean_over_samples(tmp_path):
 
 def test_seeds_give_different_runs(tmp_path):
     runs = [
-        train(
-            Recipe("toy/blobs", epochs=1), seed=seed, out=tmp_path / str(seed), progress=False, report=False
-        )
+        train(Recipe("toy/blobs", epochs=1), seed=seed, out=tmp_path / str(seed), progress=False, report=False)
         for seed in (0, 1)
     ]
     assert runs[0].metrics[0]["train_loss"] != runs[1].metrics[0]["train_loss"]

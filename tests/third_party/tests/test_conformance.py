@@ -1,7 +1,8 @@
 import jax.numpy as jnp
 from saltation_adaptive_threshold import ALIF
-from saltation_testing import NeuronConformance
+
+from saltation_testing import AbstractNeuronConformance
 
 
-class TestALIF(NeuronConformance):
+class TestALIF(AbstractNeuronConformance):
     neurons = {"fixed": ALIF(3), "trained": ALIF(3, beta=jnp.full(3, 0.5))}

@@ -57,7 +57,9 @@ def feedforward(
     neurons = _per_layer("neuron", neuron, layers)
     weights = _per_layer("weight", weight, layers)
     names = ["in", *(f"hidden{i}" for i in range(1, layers)), "out"]
-    populations = {name: proto.with_shape(size) for name, proto, size in zip(names[1:], neurons, sizes[1:], strict=True)}
+    populations = {
+        name: proto.with_shape(size) for name, proto, size in zip(names[1:], neurons, sizes[1:], strict=True)
+    }
     shell = Network({"in": sizes[0]}, populations, [], ["out"])
     connections = []
     for source, target, init, subkey in zip(names[:-1], names[1:], weights, jax.random.split(key, layers), strict=True):

@@ -100,9 +100,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError(
-                "Dataset: got an empty name, expected a word. Fix: name it, for example 'yinyang'."
-            )
+            raise ValueError("Dataset: got an empty name, expected a word. Fix: name it, for example 'yinyang'.")
         if not isinstance(self.classes, tuple) or not all(isinstance(label, str) for label in self.classes):
             raise ValueError(
                 f"Dataset {self.name!r}: got classes {self.classes!r}, expected a tuple of names. "

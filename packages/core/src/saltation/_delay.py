@@ -114,7 +114,9 @@ class Delay(AbstractDelay):
         else:
             value = as_floats(value)
         if kind not in (None, "axonal", "dendritic"):
-            raise ValueError(f"Delay got kind={kind!r}; expected 'axonal' (per source), 'dendritic' (per target) or None.")
+            raise ValueError(
+                f"Delay got kind={kind!r}; expected 'axonal' (per source), 'dendritic' (per target) or None."
+            )
         if not isinstance(minimum, (int, float)) or not math.isfinite(minimum) or minimum < 0:
             raise ValueError(f"Delay got minimum={minimum}; expected a finite number >= 0.")
         if not isinstance(value, jax.core.Tracer):

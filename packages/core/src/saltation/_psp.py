@@ -44,9 +44,7 @@ def _phi(z: Array) -> Array:
     return jnp.where(small, series, -jnp.expm1(-safe) / safe)
 
 
-def lif_flow(
-    v: Array, i: Array, u: Array, current: Number, tau_mem: Number, tau_syn: Number
-) -> tuple[Array, Array]:
+def lif_flow(v: Array, i: Array, u: Array, current: Number, tau_mem: Number, tau_syn: Number) -> tuple[Array, Array]:
     """`v` and `i` after `u >= 0` without an event; `v` is measured from the leak potential."""
     decay = jnp.exp(-u / tau_mem)
     return current + (v - current) * decay + i * psp_kernel(u, tau_mem, tau_syn), i * jnp.exp(-u / tau_syn)

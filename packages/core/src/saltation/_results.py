@@ -9,9 +9,7 @@ class RESULTS(eqx.Enumeration):  # pyright: ignore
         "A neuron spiked more often than there is room for, so spikes are missing. Raise `max_spikes` of the method, or "
         "wrap the neuron in `AtMostOnce` if one spike a trial is what you mean."
     )
-    max_steps_reached = (
-        "The solver used up its steps before `t1`. Raise `max_steps`, loosen `rtol` and `atol`, or give a larger `step`."
-    )
+    max_steps_reached = "The solver used up its steps before `t1`. Raise `max_steps`, loosen `rtol` and `atol`, or give a larger `step`."
     not_converged = (
         "An iteration did not reach its tolerance. Loosen the tolerance, raise the number of iterations, or look at the "
         "residuals in `Solution.stats`."

@@ -40,7 +40,9 @@ class Spikes(eqx.Module):
     def __init__(self, time, index, size: int):
         time, index = as_floats(time), jnp.asarray(index)
         if not jnp.issubdtype(index.dtype, jnp.integer):
-            raise ValueError(f"Spikes got an index of dtype {index.dtype}; expected integers, such as jnp.array([0, 2]).")
+            raise ValueError(
+                f"Spikes got an index of dtype {index.dtype}; expected integers, such as jnp.array([0, 2])."
+            )
         index = index.astype(jnp.int32)
         if time.shape != index.shape or time.ndim == 0:
             raise ValueError(
@@ -179,7 +181,9 @@ def _check_values(time: Array, index: Array, size: int) -> None:
     padded = np.isinf(times)
     if np.isnan(times).any() or (times < 0).any():
         bad = int(np.argmax((np.isnan(times) | (times < 0)).ravel()))
-        raise ValueError(f"Spikes got time = {times.ravel()[bad]} at position {bad}; expected times >= 0 (inf: no spike).")
+        raise ValueError(
+            f"Spikes got time = {times.ravel()[bad]} at position {bad}; expected times >= 0 (inf: no spike)."
+        )
     if times.shape[-1] and (times[..., 1:] < times[..., :-1]).any():
         raise ValueError(
             "Spikes got times that are not sorted; expected ascending times. "
@@ -189,4 +193,6 @@ def _check_values(time: Array, index: Array, size: int) -> None:
     if outside.any():
         raise ValueError(f"Spikes got index {indices[outside][0]} for {size} units; expected -1 .. {size - 1}.")
     if (padded != (indices == -1)).any():
-        raise ValueError("Spikes got padding in only one of time and index; expected index = -1 exactly where time is inf.")
+        raise ValueError(
+            "Spikes got padding in only one of time and index; expected index = -1 exactly where time is inf."
+        )

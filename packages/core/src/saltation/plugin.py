@@ -8,9 +8,7 @@ from saltation.plugins import EncoderSpec, LossSpec, hookimpl
 @hookimpl
 def saltation_encoders() -> Iterator[EncoderSpec]:
     yield EncoderSpec("latency", "saltation:latency", "one spike per input, earlier for a larger value")
-    yield EncoderSpec(
-        "constant_current", "saltation:constant_current", "a current that stays for the whole trial"
-    )
+    yield EncoderSpec("constant_current", "saltation:constant_current", "a current that stays for the whole trial")
     yield EncoderSpec("poisson", "saltation:poisson", "random spikes at a rate proportional to the value")
 
 

@@ -8,18 +8,10 @@ from ._images import IdxFile, IdxImages, load_idx_images
 
 FASHION_MNIST = IdxImages(
     name="fashion_mnist",
-    train_images=IdxFile(
-        "train-images-idx3-ubyte", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-    ),
-    train_labels=IdxFile(
-        "train-labels-idx1-ubyte", "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
-    ),
-    test_images=IdxFile(
-        "t10k-images-idx3-ubyte", "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-    ),
-    test_labels=IdxFile(
-        "t10k-labels-idx1-ubyte", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
-    ),
+    train_images=IdxFile("train-images-idx3-ubyte", "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"),
+    train_labels=IdxFile("train-labels-idx1-ubyte", "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+    test_images=IdxFile("t10k-images-idx3-ubyte", "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
+    test_labels=IdxFile("t10k-labels-idx1-ubyte", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
     classes=(
         "T-shirt/top",
         "trouser",
@@ -81,6 +73,4 @@ def load_fashion_mnist(
         print(error)  # names the files, the places looked at, and how to get them
     ```
     """
-    return load_idx_images(
-        FASHION_MNIST, data_dir=data_dir, download=download, validation_size=validation_size
-    )
+    return load_idx_images(FASHION_MNIST, data_dir=data_dir, download=download, validation_size=validation_size)

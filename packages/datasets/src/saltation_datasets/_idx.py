@@ -49,8 +49,7 @@ def read_content(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path}: got {error.strerror or error}, expected a readable file. "
-            "Fix: check the path and its permissions."
+            f"{path}: got {error.strerror or error}, expected a readable file. Fix: check the path and its permissions."
         ) from error
     if content[:2] != b"\x1f\x8b":
         return content

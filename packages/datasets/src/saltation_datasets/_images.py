@@ -132,9 +132,7 @@ def _to_inputs(images: np.ndarray) -> np.ndarray:
     return images / np.float32(255)
 
 
-def _read_all(
-    source: IdxImages, data_dir: Path | None, fetch: Callable[[str, Path], None] | None
-) -> list[np.ndarray]:
+def _read_all(source: IdxImages, data_dir: Path | None, fetch: Callable[[str, Path], None] | None) -> list[np.ndarray]:
     folders = list(_search_folders(source, data_dir))
     arrays, missing, problems = [], [], []
     for file in source.files:
@@ -213,9 +211,7 @@ def _download(source: IdxImages, file: IdxFile, root: Path, fetch: Callable[[str
     return array
 
 
-def _describe_missing(
-    source: IdxImages, missing: list[IdxFile], problems: list[str], folders: list[Path]
-) -> str:
+def _describe_missing(source: IdxImages, missing: list[IdxFile], problems: list[str], folders: list[Path]) -> str:
     lines = [f"{source.name}: got {4 - len(missing)} of 4 files, expected these too (plain or with .gz):"]
     lines += [f"  {file.name}  SHA-256 of the decompressed file {file.sha256}" for file in missing]
     if problems:

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import saltation as st
 from saltation_delgrad import DelGrad
 from saltation_neurons import IF, LIF, QIF, AtMostOnce
-from saltation_testing import MethodConformance
+from saltation_testing import AbstractMethodConformance
 
 KEY = jax.random.key(0)
 STRONG = st.normal(8.0, 2.0)
 
 
-class TestDelGrad(MethodConformance):
+class TestDelGrad(AbstractMethodConformance):
     """With time constants known when traced, which compile soon; all ratios are compared in tests of their own."""
 
     t1 = 30.0

@@ -35,7 +35,9 @@ def _projected(solution: st.Solution) -> tuple[jax.Array, Any]:
         weight = 1.0 + 0.37 * train.index.astype(train.time.dtype) + 0.11 * rank + 0.05 * len(name)
         total = total + jnp.sum(jnp.where(finite, weight * jnp.where(finite, train.time, 0.0), 0.0))
     for n, leaf in enumerate(jax.tree.leaves((solution.states, solution.final))):
-        total = total + (0.3 + 0.1 * n) * jnp.sum(leaf * (1.0 + 0.2 * jnp.arange(leaf.size, dtype=leaf.dtype).reshape(leaf.shape)))
+        total = total + (0.3 + 0.1 * n) * jnp.sum(
+            leaf * (1.0 + 0.2 * jnp.arange(leaf.size, dtype=leaf.dtype).reshape(leaf.shape))
+        )
     spikes = {} if solution.spikes is None else {name: train.index for name, train in solution.spikes.items()}
     return total, (spikes, solution.result._value)
 

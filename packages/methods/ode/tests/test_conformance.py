@@ -7,13 +7,13 @@ import pytest
 import saltation as st
 from saltation_neurons import EIF, IF, LIF, QIF, AtMostOnce, Refractory
 from saltation_ode import ODE
-from saltation_testing import Case, MethodConformance
+from saltation_testing import AbstractMethodConformance, Case
 
 KEY = jax.random.key(0)
 STRONG = st.normal(8.0, 2.0)
 
 
-class TestLayers(MethodConformance):
+class TestLayers(AbstractMethodConformance):
     """Layers of LIF neurons, which have a way of their own."""
 
     t1 = 30.0
@@ -29,7 +29,7 @@ class TestLayers(MethodConformance):
 
 
 @pytest.mark.slow
-class TestLoops(MethodConformance):
+class TestLoops(AbstractMethodConformance):
     """What is solved event by event, with a closed form between events."""
 
     t1 = 25.0
@@ -52,7 +52,7 @@ class TestLoops(MethodConformance):
 
 
 @pytest.mark.slow
-class TestSolvers(MethodConformance):
+class TestSolvers(AbstractMethodConformance):
     """What is solved step by step."""
 
     t1 = 20.0

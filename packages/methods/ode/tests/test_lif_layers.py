@@ -44,9 +44,7 @@ def _arguments(shape):
 def _layer(at, method, start, wrap=lambda neuron: neuron):
     constants = {name: at[name] for name in ("tau_mem", "tau_syn", "v_threshold", "v_reset", "v_leak")}
     delay = (
-        st.Delay(at["axonal"], kind="axonal")
-        + st.Delay(at["dendritic"], kind="dendritic")
-        + st.Delay(at["synaptic"])
+        st.Delay(at["axonal"], kind="axonal") + st.Delay(at["dendritic"], kind="dendritic") + st.Delay(at["synaptic"])
     )
     neuron = wrap(LIF(3, **constants))
     network = st.Network(

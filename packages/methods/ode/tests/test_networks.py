@@ -180,9 +180,7 @@ def test_neurons_of_a_population_may_differ(solve):
         assert together.spikes["n"].size == 4
         alone = solved(1, tau_mem[1, :1], threshold[1, :1], model)
         np.testing.assert_allclose(together.states["n"].v[:, 1, 0], alone.states["n"].v[:, 0], rtol=1e-6)
-        np.testing.assert_allclose(
-            together.spikes["n"].to_dense(16)[2], alone.spikes["n"].to_dense(16)[0], rtol=1e-7
-        )
+        np.testing.assert_allclose(together.spikes["n"].to_dense(16)[2], alone.spikes["n"].to_dense(16)[0], rtol=1e-7)
 
 
 @pytest.mark.slow

@@ -2,13 +2,12 @@
 
 import itertools
 
-import diffrax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import saltation as st
-from saltation_neurons import LIF, AtMostOnce, Refractory
+from saltation_neurons import LIF
 from saltation_ode import ODE
 
 T1 = 40.0

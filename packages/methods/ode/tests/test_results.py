@@ -82,7 +82,9 @@ def test_a_state_that_runs_away_is_reported(solve, method):
         eqx.filter_grad(
             lambda times: jnp.sum(
                 jnp.where(
-                    jnp.isfinite(s := method.solve(network, _spikes(times), t1=T1, throw=False).spikes["n"].time), s, 0.0
+                    jnp.isfinite(s := method.solve(network, _spikes(times), t1=T1, throw=False).spikes["n"].time),
+                    s,
+                    0.0,
                 )
             )
         )
@@ -99,9 +101,7 @@ def test_an_upstroke_as_steep_as_that_of_the_exponential_neuron_is_no_divergence
 @eqx.filter_jit
 def _result(network, times, states_at=None, current=None, initial=None):
     stimulus = _spikes(times) if current is None else {"in": st.Current(current)}
-    solution = ODE().solve(
-        network, stimulus, t1=T1, save=st.Save(states_at=states_at), initial=initial, throw=False
-    )
+    solution = ODE().solve(network, stimulus, t1=T1, save=st.Save(states_at=states_at), initial=initial, throw=False)
     return solution.result
 
 

@@ -28,7 +28,9 @@ STIMULUS = {"in": st.Spikes.from_dense(TIMES)}
 def test_only_what_is_asked_for_is_kept(solve):
     plain = solve(ODE(), LAYER, STIMULUS, t1=T1)
     assert plain.rates is None and plain.states is None and plain.updates == {}
-    other = solve(ODE(), LAYER, STIMULUS, t1=T1, save=st.Save(spikes=False, rates=True, states_at=jnp.array([3.0, 3.0])))
+    other = solve(
+        ODE(), LAYER, STIMULUS, t1=T1, save=st.Save(spikes=False, rates=True, states_at=jnp.array([3.0, 3.0]))
+    )
     assert other.spikes is None
     np.testing.assert_allclose(other.rates["n"], np.asarray(plain.spikes["n"].count()) / T1)
     assert other.states["n"].v.shape == (2, 2)
@@ -55,9 +57,7 @@ def test_rates_are_counts_and_have_no_derivative():
         jax.grad(rate)(jnp.array(4.0))
 
 
-@pytest.mark.parametrize(
-    "method", [ODE(), ODE(solver=diffrax.Dopri5(), step=0.25)], ids=["closed form", "solver"]
-)
+@pytest.mark.parametrize("method", [ODE(), ODE(solver=diffrax.Dopri5(), step=0.25)], ids=["closed form", "solver"])
 def test_gradient_by_the_initial_state(differentiated, method):
     save = st.Save(states_at=jnp.array([3.0]))
     function = differentiated(
@@ -84,7 +84,9 @@ def test_going_on_from_a_final_state_is_going_on(solve):
     assert total.min() >= 2
 
 
-@pytest.mark.parametrize("neuron", [LIF(2), LIF(2, tau_mem=jnp.array([10.0, 20.0])), QIF(2)], ids=["LIF", "arrays", "QIF"])
+@pytest.mark.parametrize(
+    "neuron", [LIF(2), LIF(2, tau_mem=jnp.array([10.0, 20.0])), QIF(2)], ids=["LIF", "arrays", "QIF"]
+)
 def test_float32_is_near_float64_late_in_a_long_trial(solve, neuron):
     # Late in a trial, `exp(t / tau)` and differences of large times would not be.
     t1 = 2000.0

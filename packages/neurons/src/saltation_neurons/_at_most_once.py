@@ -46,9 +46,7 @@ class AtMostOnce(st.AbstractNeuron):
 
     def __check_init__(self):
         if not isinstance(self.inner, st.AbstractNeuron):
-            raise ValueError(
-                f"AtMostOnce got {self.inner!r}; expected a neuron, such as AtMostOnce(LIF(30))."
-            )
+            raise ValueError(f"AtMostOnce got {self.inner!r}; expected a neuron, such as AtMostOnce(LIF(30)).")
 
     @property
     def shape(self) -> tuple[int, ...]:  # pyright: ignore

@@ -109,9 +109,7 @@ class IF(st.AbstractNeuron):
         def write(state: IFState, v: Array, i: Array) -> IFState:
             return IFState(v, i)
 
-        return st.LIFDynamics(
-            self.c_mem, self.tau_syn, self.v_reset, self.v_threshold, self.v_reset, write, g_leak=0.0
-        )
+        return st.LIFDynamics(self.c_mem, self.tau_syn, self.v_reset, self.v_threshold, self.v_reset, write, g_leak=0.0)
 
     def closed_form(self) -> st.ClosedForm:
         tau_syn = self.tau_syn
@@ -132,9 +130,7 @@ class IF(st.AbstractNeuron):
                 return IFState(*st.if_flow(state.v, state.i, duration, current, self.c_mem, tau_syn))
 
             def crossing(state: IFState, duration: Array, current: Array) -> Array:
-                return st.if_crossing(
-                    state.v, state.i, duration, current, self.v_threshold, self.c_mem, tau_syn
-                )
+                return st.if_crossing(state.v, state.i, duration, current, self.v_threshold, self.c_mem, tau_syn)
 
         return st.ClosedForm(flow, crossing)
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, PRNGKeyArray
+
+import saltation as st
 
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port

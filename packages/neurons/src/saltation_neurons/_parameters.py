@@ -17,9 +17,7 @@ def as_parameter(value: Any) -> Any:
     `ValueError` for text and for lists, which it would take for a part of the structure.
     """
     if isinstance(value, str | list | tuple | dict):
-        raise ValueError(
-            f"A neuron got the parameter {value!r}; expected a number or an array (to train it)."
-        )
+        raise ValueError(f"A neuron got the parameter {value!r}; expected a number or an array (to train it).")
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray | jax.Array) and not jnp.issubdtype(value.dtype, jnp.inexact):

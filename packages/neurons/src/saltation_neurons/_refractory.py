@@ -60,9 +60,7 @@ class Refractory(st.AbstractNeuron):
 
     def __check_init__(self):
         if not isinstance(self.inner, st.AbstractNeuron):
-            raise ValueError(
-                f"Refractory got {self.inner!r}; expected a neuron, such as Refractory(LIF(30), 2.0)."
-            )
+            raise ValueError(f"Refractory got {self.inner!r}; expected a neuron, such as Refractory(LIF(30), 2.0).")
         st.check_positive("Refractory", t_refractory=self.t_refractory)
 
     @property
@@ -81,9 +79,7 @@ class Refractory(st.AbstractNeuron):
     def vector_field(self, t: Array, state: RefractoryState, current: Array) -> RefractoryState:
         d_inner = self.inner.vector_field(t, state.inner, current)
         dv = jnp.where(state.held > 0, 0.0, d_inner.v)
-        return RefractoryState(
-            with_potential(d_inner, dv), jnp.ones_like(state.since), jnp.zeros_like(state.held)
-        )
+        return RefractoryState(with_potential(d_inner, dv), jnp.ones_like(state.since), jnp.zeros_like(state.held))
 
     def guard(self, state: RefractoryState) -> Array:
         return jnp.where(state.held > 0, -1.0, self.inner.guard(state.inner))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from saltation import AbstractNeuron, Current, Network, Spikes
 
 

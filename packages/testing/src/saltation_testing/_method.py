@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 from saltation import AbstractMethod, AbstractReplayMethod, Current, Network, Save, Solution, Spikes
 
@@ -22,7 +23,7 @@ from ._suite import AbstractSuite, parametrise
 FIELDS = ("spikes", "rates", "states", "final")
 
 
-class MethodConformance(AbstractSuite, abc.ABC):
+class AbstractMethodConformance(AbstractSuite, abc.ABC):
     """The laws of a method. Subclass it in a test file; say which method, and what it is tested on.
 
     - `method()`: the method, with settings at which it is as accurate as it claims.
@@ -37,7 +38,7 @@ class MethodConformance(AbstractSuite, abc.ABC):
     All laws hold in float64 except the one about float32.
 
     ```python
-    class TestODE(MethodConformance):
+    class TestODE(AbstractMethodConformance):
         def method(self):
             return ODE(max_spikes=8)
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import saltation as st
 from saltation import AbstractNeuron
 
@@ -17,7 +18,7 @@ from ._neuron_states import currents_of, states_of
 from ._suite import AbstractSuite, parametrise
 
 
-class NeuronConformance(AbstractSuite):
+class AbstractNeuronConformance(AbstractSuite):
     """The laws of a neuron. Subclass it in a test file and name what is to be tested.
 
     - `neurons`: by name; Python numbers and arrays as parameters are worth one entry each.
@@ -25,7 +26,7 @@ class NeuronConformance(AbstractSuite):
     - `duration`: within which a strong drive makes the neuron spike, in its own unit of time.
 
     ```python
-    class TestLIF(NeuronConformance):
+    class TestLIF(AbstractNeuronConformance):
         neurons = {"fixed": LIF(4), "trained": LIF(4, tau_mem=jnp.full(4, 20.0))}
     ```
     """
@@ -190,7 +191,9 @@ class NeuronConformance(AbstractSuite):
         for name, state in states.items():
             what = f"lif() and a state {name}: "
             field = neuron.vector_field(jnp.zeros(()), state, current)
-            check_close(field.v, (lif.g_leak * (lif.v_leak - state.v) + state.i + current) / lif.tau_mem, what + "dv/dt")
+            check_close(
+                field.v, (lif.g_leak * (lif.v_leak - state.v) + state.i + current) / lif.tau_mem, what + "dv/dt"
+            )
             check_close(field.i, -state.i / lif.tau_syn, what + "di/dt")
             kicked = neuron.receive(state, current, "current")
             check_close((kicked.v, kicked.i), (state.v, state.i + current), what + "a kick")
@@ -306,7 +309,9 @@ def _check_crossing(crossing: Any, guard: Callable, duration: Any, what: str) ->
     grid = fractions.reshape(-1, *[1] * duration.ndim) * duration[None]
     values = np.asarray(guard(grid)[0])
     rises = (values[:-1] < 0) & (values[1:] >= 0)
-    first = np.where(rises.any(axis=0), np.take_along_axis(np.asarray(grid)[1:], rises.argmax(axis=0)[None], 0)[0], np.inf)
+    first = np.where(
+        rises.any(axis=0), np.take_along_axis(np.asarray(grid)[1:], rises.argmax(axis=0)[None], 0)[0], np.inf
+    )
     found = np.isfinite(crossing)
     assert (crossing[found] > 0).all() and (crossing <= duration)[found].all(), f"{what}: not in (0, duration]."
     assert (crossing <= first * (1 + 1e-9) + 1e-12).all(), f"{what}: {crossing}; a grid sees it at {first} or before."

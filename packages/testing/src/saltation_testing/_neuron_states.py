@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
 from saltation import AbstractNeuron
 
 _STEPS = 4000

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+
 from saltation import Connection, Delay, Dense, Network
 
 

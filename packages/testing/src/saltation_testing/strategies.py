@@ -2,8 +2,9 @@
 
 import jax.numpy as jnp
 import numpy as np
-import saltation as st
 from hypothesis import strategies as hs
+
+import saltation as st
 from saltation import AbstractNeuron, Network, Spikes
 
 
@@ -30,7 +31,12 @@ def weights(pre: int, post: int, *, low: float = -1.0, high: float = 3.0) -> hs.
 
 
 def networks(
-    neuron: AbstractNeuron, *, inputs: int = 3, sizes: tuple[int, ...] = (3, 2), cyclic: bool = False, delay: float = 0.0
+    neuron: AbstractNeuron,
+    *,
+    inputs: int = 3,
+    sizes: tuple[int, ...] = (3, 2),
+    cyclic: bool = False,
+    delay: float = 0.0,
 ) -> hs.SearchStrategy[Network]:
     """Networks of one neuron: layers of the given sizes with random weights, fully connected or with gaps.
 

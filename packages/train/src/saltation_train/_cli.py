@@ -65,9 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    plugins = commands.add_parser(
-        "plugins", help="what is installed, from which package, what is broken and why"
-    )
+    plugins = commands.add_parser("plugins", help="what is installed, from which package, what is broken and why")
     plugins.add_argument("--json", action="store_true", help="as JSON")
     plugins.set_defaults(run=lambda given: _print(dump(plugins_json()) if given.json else plugins_text()))
     recipes = commands.add_parser("recipes", help="the experiments that installed plugins bring")
@@ -77,9 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("train", help="train a recipe: saltation train RECIPE [options]", add_help=False)
     evaluate = commands.add_parser("evaluate", help="score a finished or interrupted run")
     _add_run(evaluate)
-    evaluate.add_argument(
-        "--split", choices=("test", "validation", "train"), default="test", help="default: test"
-    )
+    evaluate.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")
     evaluate.add_argument("--json", action="store_true", help="as JSON")
     evaluate.set_defaults(run=_evaluate)
     report = commands.add_parser("report", help="draw the report of a finished or interrupted run again")
@@ -90,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR", help="the folder of the run, such as runs/ode-yinyang-seed0")
-    parser.add_argument(
-        "--checkpoint", choices=("best", "last"), default=None, help="default: best, if there is one"
-    )
+    parser.add_argument("--checkpoint", choices=("best", "last"), default=None, help="default: best, if there is one")
     parser.add_argument("--data-dir", metavar="DIR", help="where the data are, if not where they were")
     parser.add_argument("--download", action="store_true", help="fetch missing data")
 

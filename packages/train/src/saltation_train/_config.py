@@ -18,9 +18,7 @@ FORMAT = 1
 _NOT_COMPARED = ("epochs", "versions", "data_dir")
 
 
-def describe(
-    experiment: st.Experiment, recipe: Recipe | None, *, seed: int, data_dir: Any, versions: dict
-) -> dict:
+def describe(experiment: st.Experiment, recipe: Recipe | None, *, seed: int, data_dir: Any, versions: dict) -> dict:
     """The content of `config.json`; a run of a plain `Experiment` has no recipe in it."""
     arguments = {} if recipe is None else recipe.resolved()
     arguments.pop("epochs", None)
@@ -124,8 +122,6 @@ def _differences(given: Any, stored: Any, path: str):
     if isinstance(given, dict) and isinstance(stored, dict):
         for key in dict.fromkeys([*given, *stored]):
             if path or key not in _NOT_COMPARED:
-                yield from _differences(
-                    given.get(key), stored.get(key), f"{path}.{key}" if path and key else key
-                )
+                yield from _differences(given.get(key), stored.get(key), f"{path}.{key}" if path and key else key)
     elif given != stored:
         yield f"{path.removeprefix('arguments.')}={given!r} (the run has {stored!r})"

@@ -50,9 +50,7 @@ def in_parameters(model: st.Model, parameters: PyTree) -> Iterator[str]:
             yield f"{_entry(model, path, leaf.shape, int(np.argmax(bad)))} is not finite"
 
 
-def _in_solution(
-    engine: Engine, model: st.Model, parameters: PyTree, epoch: int, batch: int
-) -> Iterator[str]:
+def _in_solution(engine: Engine, model: st.Model, parameters: PyTree, epoch: int, batch: int) -> Iterator[str]:
     """The first sample of the batch whose loss is not finite, solved alone."""
     task = engine.task
     rows = np.asarray(engine.order(epoch)[batch])

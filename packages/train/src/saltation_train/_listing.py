@@ -17,10 +17,7 @@ def plugins_json() -> list[dict[str, Any]]:
             "status": plugin.status,
             "problem": plugin.problem,
             "records": {
-                kind: [
-                    {"name": record.name, "target": record.target, "summary": record.summary}
-                    for record in found
-                ]
+                kind: [{"name": record.name, "target": record.target, "summary": record.summary} for record in found]
                 for kind, found in plugin.records.items()
                 if found
             },
@@ -35,9 +32,7 @@ def plugins_text() -> str:
     for plugin in list_plugins():
         lines.append(f"{plugin.distribution} {plugin.version}  ({plugin.name}: {plugin.status})")
         if plugin.problem:
-            lines += textwrap.wrap(
-                f"problem: {plugin.problem}", 100, initial_indent="  ", subsequent_indent="    "
-            )
+            lines += textwrap.wrap(f"problem: {plugin.problem}", 100, initial_indent="  ", subsequent_indent="    ")
         for kind, found in plugin.records.items():
             lines += [f"  {kind:<10} {record.name:<26} {record.summary}" for record in found]
     return "\n".join(lines) or "no plugins are installed"
@@ -60,9 +55,7 @@ def recipes_text() -> str:
             lines.append(f"{'':<26} reproduces: {recipe['reproduces']}")
     if not lines:
         return "no recipes are installed; methods bring them, such as saltation-ode (packages/methods/ode)"
-    return "\n".join(
-        [*lines, "", "Train one: saltation train RECIPE; its options: saltation train RECIPE --help"]
-    )
+    return "\n".join([*lines, "", "Train one: saltation train RECIPE; its options: saltation train RECIPE --help"])
 
 
 def dump(value: Any) -> str:

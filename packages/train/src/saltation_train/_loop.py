@@ -80,9 +80,7 @@ def train(
         shown.note(f"compiling {built.name} ({count_parameters(task.parameters)} parameters) ...")
         engine = compile_engine(task)
         shown.note(f"compiled in {engine.compile_seconds:.1f} s")
-        session = Session(
-            engine, folder, fingerprint(config), shown, interrupt, checkpoint_seconds, chunk_seconds
-        )
+        session = Session(engine, folder, fingerprint(config), shown, interrupt, checkpoint_seconds, chunk_seconds)
         if resume:
             state, position = load_checkpoint(folder.newest_checkpoint(), engine.initial, fingerprint(config))
             truncate_metrics(folder.metrics, position.epoch)
@@ -127,9 +125,7 @@ def _progress(task: Task, folder: Folder, resume: bool, shown: bool) -> Progress
     return Progress(epochs=task.experiment.epochs, samples=samples, done=done, shown=shown)
 
 
-def _finish(
-    engine: Engine, position: Position, folder: Folder, config: dict, last: PyTree, best: PyTree | None
-) -> Run:
+def _finish(engine: Engine, position: Position, folder: Folder, config: dict, last: PyTree, best: PyTree | None) -> Run:
     """Scores the test split with the best parameters and writes the summary."""
     task = engine.task
 

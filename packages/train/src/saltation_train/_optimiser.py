@@ -81,9 +81,7 @@ def make_schedule(settings: st.Optimiser, *, epochs: int, steps_per_epoch: int) 
     if settings.schedule == "cosine":
         main = optax.cosine_decay_schedule(rate, max(epochs * steps_per_epoch - warmup, 1))
     elif settings.schedule == "exponential":
-        main = optax.exponential_decay(
-            rate, settings.decay_epochs * steps_per_epoch, settings.decay, staircase=True
-        )
+        main = optax.exponential_decay(rate, settings.decay_epochs * steps_per_epoch, settings.decay, staircase=True)
     else:
         main = optax.constant_schedule(rate)
     if not warmup:

@@ -58,8 +58,7 @@ def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, downl
     )
     if experiment.epochs < 1 or experiment.batch_size < 1:
         raise ValueError(
-            f"got epochs={experiment.epochs} and batch_size={experiment.batch_size}; expected at least 1 of "
-            "each."
+            f"got epochs={experiment.epochs} and batch_size={experiment.batch_size}; expected at least 1 of each."
         )
     load = st.get_dataset(experiment.dataset)
     dataset = _cast_dataset(
@@ -72,9 +71,7 @@ def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, downl
         )
     model = _cast(experiment.model(stream(seed, MODEL)), dtype)
     st.check_supported(experiment.method, model.network)
-    st.check_needs(
-        experiment.method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}"
-    )
+    st.check_needs(experiment.method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}")
     st.check_needs(experiment.method, model.readout.needs, f"the read-out {type(model.readout).__name__}")
     parameters, rest = eqx.partition(model, st.trainable(model, *experiment.trainable))
     frozen, static = eqx.partition(rest, eqx.is_array)

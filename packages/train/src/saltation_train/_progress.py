@@ -50,9 +50,7 @@ class Progress:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.n = samples
             self._bar.refresh()
-        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES or (
-            samples >= self._epochs * self._samples
-        ):
+        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES or (samples >= self._epochs * self._samples):
             self._last_line = time.monotonic()
             self.note(f"epoch {epoch}/{self._epochs}: {text}")
 

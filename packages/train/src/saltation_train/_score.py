@@ -66,11 +66,7 @@ class Scores:
 
 def count_failed(codes: np.ndarray) -> dict[str, int]:
     """Failed samples by the name of the result, from the number of samples by code."""
-    return {
-        name: int(n)
-        for name, n in zip(RESULT_NAMES, codes, strict=True)
-        if n and name != RESULT_NAMES[SUCCESSFUL]
-    }
+    return {name: int(n) for name, n in zip(RESULT_NAMES, codes, strict=True) if n and name != RESULT_NAMES[SUCCESSFUL]}
 
 
 def score_inputs(

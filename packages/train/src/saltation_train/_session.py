@@ -139,9 +139,7 @@ class Session:
         split = self.engine.task.dataset.validation
         if not len(split):
             return None
-        return score_inputs(
-            self.engine.task, self.engine.score, self.state.parameters, split.inputs, split.targets
-        )
+        return score_inputs(self.engine.task, self.engine.score, self.state.parameters, split.inputs, split.targets)
 
     def _show(self, tally: Tally, size: int) -> None:
         seen, counted = int(tally.seen), int(tally.counted)
@@ -202,8 +200,7 @@ class Session:
         failed = count_failed(np.asarray(tally.codes))
         if sum(failed.values()) > share * samples:
             reasons = " ".join(
-                f"{name} ({count} samples): {st.RESULTS[getattr(st.RESULTS, name)]}"
-                for name, count in failed.items()
+                f"{name} ({count} samples): {st.RESULTS[getattr(st.RESULTS, name)]}" for name, count in failed.items()
             )
             self._give_up(f"{sum(failed.values())} of an epoch's {samples} samples failed", share, reasons)
         # One crossing that is flat to the last bit is no reason to stop, also in an epoch of few steps.
@@ -212,9 +209,7 @@ class Session:
             model = task.model(parameters)
             found = [*in_parameters(model, parameters), *in_gradients(model, parameters, tally.bad)]
             details = "; ".join(found) or "no sample of these batches was solved"
-            self._give_up(
-                f"{int(tally.skipped)} of an epoch's {steps} steps had no gradient", share, f"{details}."
-            )
+            self._give_up(f"{int(tally.skipped)} of an epoch's {steps} steps had no gradient", share, f"{details}.")
 
     def _give_up(self, what: str, share: float, reasons: str) -> None:
         kept = self.folder.checkpoint("last")
@@ -226,6 +221,4 @@ class Session:
 
     def _best_note(self) -> str:
         best = self.position.best
-        return (
-            f", and the best one, of epoch {best.epoch}, in {self.folder.checkpoint('best')}" if best else ""
-        )
+        return f", and the best one, of epoch {best.epoch}, in {self.folder.checkpoint('best')}" if best else ""

@@ -43,9 +43,7 @@ def solve_batch(
         solution = solve_sample(experiment, model, x, key, experiment.save)
         _refuse_updates(solution)
         output = model.readout(solution)
-        loss = (
-            experiment.loss.function(solution, output, target) if per_sample else jnp.zeros((), output.dtype)
-        )
+        loss = experiment.loss.function(solution, output, target) if per_sample else jnp.zeros((), output.dtype)
         if experiment.regulariser is not None:
             loss = loss + experiment.regulariser(model.network, solution)
         outcome = (
@@ -66,15 +64,11 @@ def solve_batch(
     return Outcome(loss, output, prediction, code, spike_count, min_slope)
 
 
-def solve_sample(
-    experiment: st.Experiment, model: st.Model, x: Array, key: PRNGKeyArray, save: st.Save
-) -> st.Solution:
+def solve_sample(experiment: st.Experiment, model: st.Model, x: Array, key: PRNGKeyArray, save: st.Save) -> st.Solution:
     """Encodes and solves one sample."""
     encode_key, solve_key = jax.random.split(key)
     stimulus = experiment.encoder(x, encode_key)
-    return experiment.method.solve(
-        model.network, stimulus, t1=experiment.t1, key=solve_key, save=save, throw=False
-    )
+    return experiment.method.solve(model.network, stimulus, t1=experiment.t1, key=solve_key, save=save, throw=False)
 
 
 def _spike_count(solution: st.Solution) -> dict[str, Any]:

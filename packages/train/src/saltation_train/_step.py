@@ -203,9 +203,7 @@ def _gradient(
         return jnp.sum(jnp.where(counted, outcome.loss, 0.0)) / number, outcome
 
     def attempt(last: _Pass) -> _Pass:
-        (loss, outcome), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
-            parameters, last.rows, last.mask
-        )
+        (loss, outcome), gradient = jax.value_and_grad(mean_loss, has_aux=True)(parameters, last.rows, last.mask)
         code = jnp.where(last.tries == 0, outcome.code, last.code)
         solved = code == SUCCESSFUL
         first = jnp.argmax(solved).astype(last.rows.dtype)
@@ -254,8 +252,7 @@ def _count(tally: Tally, found: _Pass, counted: Array, targets: Array, good: Arr
         skipped=tally.skipped + jnp.where(good, 0, 1).astype(jnp.int32),
         remedied=tally.remedied,
         spikes={
-            name: tally.spikes[name]
-            + jnp.sum(jnp.where(counted[:, None], count, 0), axis=0).astype(jnp.int32)
+            name: tally.spikes[name] + jnp.sum(jnp.where(counted[:, None], count, 0), axis=0).astype(jnp.int32)
             for name, count in outcome.spike_count.items()
         },
         min_slope={

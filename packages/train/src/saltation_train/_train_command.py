@@ -104,9 +104,7 @@ def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
     except KeyboardInterrupt as interrupt:
         if not str(interrupt):
             raise
-        raise KeyboardInterrupt(
-            f"{interrupt}\nGo on with: saltation train {name} --out {out} --resume"
-        ) from None
+        raise KeyboardInterrupt(f"{interrupt}\nGo on with: saltation train {name} --out {out} --resume") from None
     print(_result(run.summary or {}, out))
     sys.stdout.flush()
     return 0

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, Float, PRNGKeyArray
+
+import saltation as st
 
 
 class ALIFState(NamedTuple):

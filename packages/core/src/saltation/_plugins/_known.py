@@ -25,9 +25,7 @@ KNOWN = (
         {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif")},
     ),
     KnownPlugin("saltation-ode", "packages/methods/ode", {"method": ("ode",), "recipe": ("ode/*",)}),
-    KnownPlugin(
-        "saltation-delgrad", "packages/methods/delgrad", {"method": ("delgrad",), "recipe": ("delgrad/*",)}
-    ),
+    KnownPlugin("saltation-delgrad", "packages/methods/delgrad", {"method": ("delgrad",), "recipe": ("delgrad/*",)}),
     KnownPlugin(
         "saltation-equilibrium",
         "packages/methods/equilibrium",

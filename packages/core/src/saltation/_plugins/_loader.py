@@ -94,9 +94,7 @@ def scan(entry_points: Iterable[EntryPoint]) -> Registry:
     """
     manager = pluggy.PluginManager(_hooks.PROJECT)
     manager.add_hookspecs(_hooks)
-    loaded = sorted(
-        (_load(manager, entry_point) for entry_point in entry_points), key=lambda plugin: plugin.title
-    )
+    loaded = sorted((_load(manager, entry_point) for entry_point in entry_points), key=lambda plugin: plugin.title)
     claims = _claims(loaded)
     return Registry(tuple(_without_conflicts(plugin, claims) for plugin in loaded), claims)
 
@@ -166,9 +164,7 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
     marked = {caller.name for caller in callers}
     for hook in hooks:
         if hook not in marked and inspect.isfunction(inspect.getattr_static(plugin, hook, None)):
-            raise _Fault(
-                f"its function {hook!r} is not marked; put `@hookimpl` from saltation.plugins above it"
-            )
+            raise _Fault(f"its function {hook!r} is not marked; put `@hookimpl` from saltation.plugins above it")
     if not callers:
         raise _Fault("it has no hooks; mark a function such as `saltation_methods` with `@hookimpl`")
 
@@ -208,9 +204,7 @@ def _claims(plugins: list[PluginInfo]) -> dict[str, dict[str, tuple[Claim, ...]]
     return claims
 
 
-def _without_conflicts(
-    plugin: PluginInfo, claims: Mapping[str, Mapping[str, tuple[Claim, ...]]]
-) -> PluginInfo:
+def _without_conflicts(plugin: PluginInfo, claims: Mapping[str, Mapping[str, tuple[Claim, ...]]]) -> PluginInfo:
     """Takes away the records that another plugin claims too; the plugin's other records stay usable."""
     kept, problems = {}, []
     for kind, records in plugin.records.items():

@@ -244,7 +244,5 @@ def _how_to_install(registry: Registry, kind: str, name: str) -> str:
         if plugin.distribution == known.distribution:
             if plugin.status == "ok":
                 return ""
-            return (
-                f"{name!r} comes with {known.distribution}, which is installed but broken: {plugin.problem}."
-            )
+            return f"{name!r} comes with {known.distribution}, which is installed but broken: {plugin.problem}."
     return f"{name!r} comes with {known.distribution}; from a checkout: pip install -e {known.path}"

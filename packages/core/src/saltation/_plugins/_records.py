@@ -166,9 +166,7 @@ def _check(record: Record) -> None:
         if not isinstance(value, str):
             raise ValueError(f"{kind}: got {field}={value!r}, expected a string")
     if not _NAME.fullmatch(record.name):
-        raise ValueError(
-            f"{kind}: got the name {record.name!r}, expected one word such as 'delgrad' or 'ode/digits'"
-        )
+        raise ValueError(f"{kind}: got the name {record.name!r}, expected one word such as 'delgrad' or 'ode/digits'")
     if not _TARGET.fullmatch(record.target):
         raise ValueError(
             f"{kind} {record.name!r}: got target={record.target!r}, expected 'package.module:attribute' "

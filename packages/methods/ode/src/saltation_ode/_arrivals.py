@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array
+
+import saltation as st
 
 from ._component import Arrivals, Link
 

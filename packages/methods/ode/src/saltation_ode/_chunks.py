@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jax import lax
+
+import saltation as st
 
 
 def scan_in_chunks(step, carry, xs, *, active, chunk: int):

@@ -5,8 +5,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, Float
+
+import saltation as st
 
 from ._flow import AbstractFlow
 

@@ -11,10 +11,12 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array
 
+import saltation as st
+
 State = Any
+
 
 class Attempt(NamedTuple):
     """A tried step of a population of `n`."""

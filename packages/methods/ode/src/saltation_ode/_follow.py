@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jax import lax
 from jaxtyping import Array
+
+import saltation as st
 
 from ._chunks import scan_in_chunks
 from ._component import Component, Link

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jax import lax
 from jaxtyping import Array
+
+import saltation as st
 
 from ._attach import attach, freeze
 from ._chunks import padded_length, scan_in_chunks
@@ -24,7 +25,6 @@ from ._component import Component
 from ._follow import Values, difference
 from ._record import iota
 from ._search import Flags, Summary
-
 
 _CHUNK = 128  # arrivals; a chunk that lies behind the end for all samples is skipped
 
@@ -191,7 +191,9 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
 def _observe(layer: LIFLayer, times: Array) -> LIFFound:
     """Spikes that are given, `[n, room]`: where they stand among the arrivals. An arrival at a spike comes after it."""
     count = jnp.sum(jnp.isfinite(times), axis=1, dtype=jnp.int32)
-    arrivals = layer.time.T if layer.time.ndim == 2 else jnp.broadcast_to(layer.time, (times.shape[0], *layer.time.shape))
+    arrivals = (
+        layer.time.T if layer.time.ndim == 2 else jnp.broadcast_to(layer.time, (times.shape[0], *layer.time.shape))
+    )
     segment = jax.vmap(lambda a, t: jnp.searchsorted(a, t, side="left"))(arrivals, times)
     no = jnp.zeros((), bool)
     return LIFFound(times, segment.astype(jnp.int32), count, Flags(no, no, no, no))
@@ -225,9 +227,7 @@ def _follow(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tuple[A
     def free_at(when, entry):
         """`v_free` and `i` `[n]` at `when`, from the last arrival before it."""
         since = when - (start[entry] if start.ndim == 1 else start[entry, lanes])
-        return st.lif_flow(
-            v_free[entry, lanes], i_free[entry, lanes], since, layer.drive, layer.tau_mem, layer.tau_syn
-        )
+        return st.lif_flow(v_free[entry, lanes], i_free[entry, lanes], since, layer.drive, layer.tau_mem, layer.tau_syn)
 
     v, i = jax.vmap(free_at)(spikes, found.segment.T)
     gaps = jnp.diff(spikes, axis=0, prepend=jnp.zeros_like(spikes[:1]))

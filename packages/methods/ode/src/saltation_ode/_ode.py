@@ -8,8 +8,9 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, PRNGKeyArray, PyTree
+
+import saltation as st
 
 from ._arrivals import external_arrivals, internal_links
 from ._attach import attach, freeze

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import diffrax
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array, PRNGKeyArray
 
+import saltation as st
+
 from ._ode import ODE
+
 
 def yinyang(
     *,

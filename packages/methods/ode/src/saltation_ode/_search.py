@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import saltation as st
 from jaxtyping import Array
+
+import saltation as st
 
 from ._chunks import padded_length, scan_in_chunks
 from ._component import Arrivals, Component, Link
@@ -125,9 +126,7 @@ def _start(component: Component, first_step: float) -> _Carry:
         iteration={name: jnp.zeros(shape, jnp.int32) for name, shape in room.items()},
         min_slope={name: jnp.full(n, jnp.inf, dtype) for name, (n, _) in room.items()},
         flat={name: jnp.zeros(n, jnp.int32) for name, (n, _) in room.items()},
-        arrived={
-            name: jnp.zeros(arrivals.time.shape[1:], jnp.int32) for name, arrivals in component.arrivals.items()
-        },
+        arrived={name: jnp.zeros(arrivals.time.shape[1:], jnp.int32) for name, arrivals in component.arrivals.items()},
         delivered=tuple(jnp.zeros(link.delay.shape, jnp.int32) for link in component.links),
         sampled=jnp.zeros(component.samples.shape, jnp.int32),
         samples_taken=jnp.zeros((), jnp.int32),
@@ -205,9 +204,7 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     carry, slot_of_spike = _spike(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
     carry, slot_of_event = _deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
-    sampled = jnp.where(
-        taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled
-    )
+    sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)
     overflow = carry.flags.max_spikes_reached
     carry = carry._replace(
         sampled=sampled,

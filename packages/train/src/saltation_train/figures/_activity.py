@@ -93,9 +93,7 @@ def _raster(axes: Axes, run: Run, populations: dict[str, st.Spikes]) -> None:
         y = base + (0.06 + 0.88 * (index + 0.5) / train.size) * height
         # The panel is about 150 points high: a spike is as long as its neuron's share of it.
         length = np.clip(130.0 / total, 1.5, 7.0)
-        axes.plot(
-            time, y, "|", color=colour(i), markersize=length, markeredgewidth=1.0, rasterized=len(time) > 3000
-        )
+        axes.plot(time, y, "|", color=colour(i), markersize=length, markeredgewidth=1.0, rasterized=len(time) > 3000)
         ticks.append((base + height / 2, f"{name}\n({train.size})"))
         if base:
             axes.axhline(base, color=GREY, linewidth=0.4)

@@ -37,9 +37,7 @@ def confusion(run: Run) -> list[Picture]:
             )
     # A letter is about 0.08 inches wide.
     long = 0.08 * max(len(name) for name in columns) > 0.7 * side / len(columns)
-    axes.set_xticks(
-        range(len(columns)), columns, rotation=40 if long else 0, ha="right" if long else "center"
-    )
+    axes.set_xticks(range(len(columns)), columns, rotation=40 if long else 0, ha="right" if long else "center")
     axes.set_yticks(range(len(classes)), classes)
     axes.tick_params(length=0)
     axes.set_xlabel("predicted class")

@@ -74,12 +74,8 @@ def _classes(run: Run, grid: _Grid, scores: Scores) -> Picture:
     panel(left, "a", f"all {len(wrong)} test samples")
     panel(right, "b", f"wrong: {int(wrong.sum())}")
     right.set_ylabel("")
-    figure.legend(
-        *left.get_legend_handles_labels(), loc="outside lower center", ncols=len(classes), markerscale=2
-    )
-    caption = (
-        "Background: the predicted class (grey: no decision). Dots: test samples, coloured by true class."
-    )
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(classes), markerscale=2)
+    caption = "Background: the predicted class (grey: no decision). Dots: test samples, coloured by true class."
     return Picture("Decision map", figure, caption)
 
 

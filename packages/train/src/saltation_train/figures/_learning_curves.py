@@ -14,9 +14,7 @@ def learning_curves(run: Run) -> list[Picture]:
     if not run.metrics:
         return []
     quantities = [
-        name
-        for name in ("loss", "accuracy")
-        if any(_value(line, f"train_{name}") is not None for line in run.metrics)
+        name for name in ("loss", "accuracy") if any(_value(line, f"train_{name}") is not None for line in run.metrics)
     ]
     if not quantities:
         return []
@@ -27,9 +25,7 @@ def learning_curves(run: Run) -> list[Picture]:
         _curve(axes, run.metrics, f"train_{name}", "training", COLOURS[0])
         _curve(axes, run.metrics, f"validation_{name}", "validation", COLOURS[1])
         if best is not None:
-            axes.axvline(
-                best.epoch, color=GREY, linestyle=":", linewidth=1, label=f"best, epoch {best.epoch}"
-            )
+            axes.axvline(best.epoch, color=GREY, linestyle=":", linewidth=1, label=f"best, epoch {best.epoch}")
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         epochs_axis(axes.xaxis)
@@ -51,9 +47,7 @@ def _curve(axes: Axes, metrics: list[dict[str, Any]], key: str, label: str, colo
     points = [(line["epoch"], _value(line, key)) for line in metrics if _value(line, key) is not None]
     if points:
         epochs, values = zip(*points, strict=True)
-        axes.plot(
-            epochs, values, color=colour, label=label, marker="o" if len(points) < 8 else None, markersize=3
-        )
+        axes.plot(epochs, values, color=colour, label=label, marker="o" if len(points) < 8 else None, markersize=3)
 
 
 def _scale(axes: Axes, name: str, metrics: list[dict[str, Any]]) -> None:
