@@ -98,3 +98,28 @@ def test_keep_firing_pulls_on_the_weights_of_silent_neurons(leaky, getkey):
     expected[:, 1] = -0.5 / 4.0 / 2
     np.testing.assert_allclose(gradient.connections[0].synapse.weight, expected)
     np.testing.assert_array_equal(gradient.connections[1].synapse.weight, np.zeros((2, 2)))
+
+
+def test_by_the_published_rule_only_a_silent_label_is_costly_in_cross_entropy():
+    loss = lambda t, n: st.first_spike_cross_entropy(t, n, temperature=0.7, silent="constant", early=0.05)  # noqa: E731
+    times = jnp.array([3.0, INF, 2.5])
+    value, gradient = jax.value_and_grad(loss)(times, jnp.array(0))
+    expected = np.log(np.exp(-3.0 / 0.7) + np.exp(-2.5 / 0.7)) + 3.0 / 0.7 + 0.05 * np.exp(3.0)
+    np.testing.assert_allclose(value, expected)
+    assert gradient[1] == 0.0 and gradient[0] > 0.0 > gradient[2]
+    for silence in (times, jnp.full(3, INF)):
+        value, gradient = jax.value_and_grad(loss)(silence, jnp.array(1))
+        assert value == st.COST_OF_SILENCE
+        np.testing.assert_array_equal(gradient, np.zeros(3))
+
+
+def test_by_the_published_rule_any_silent_unit_is_costly_in_squares():
+    loss = lambda t: st.first_spike_mse(t, jnp.array(0), target=1.5, other=4.0, silent="constant")  # noqa: E731
+    value, gradient = jax.value_and_grad(loss)(jnp.array([3.0, INF, 2.5]))
+    assert value == st.COST_OF_SILENCE and not gradient.any()
+    np.testing.assert_allclose(loss(jnp.asarray(TIMES)), LOSSES["squares"](jnp.asarray(TIMES), jnp.array(0)))
+
+
+def test_another_rule_for_silence_is_refused():
+    with pytest.raises(ValueError, match="silent='never'.*'constant'"):
+        st.first_spike_mse(jnp.asarray(TIMES), jnp.array(0), target=1.0, other=2.0, silent="never")

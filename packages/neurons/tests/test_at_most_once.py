@@ -58,7 +58,8 @@ def test_traits():
     np.testing.assert_array_equal(written.v, [0.1, 0.2])
     np.testing.assert_array_equal(written.i, [3.0, 4.0])
     np.testing.assert_array_equal(written.spiked, [0.0, 1.0])
-    assert AtMostOnce(IF(2)).lif() is None
+    assert AtMostOnce(IF(2)).lif().at_most_once and AtMostOnce(IF(2)).lif().g_leak == 0.0
+    assert AtMostOnce(IF(2, tau_syn=None)).lif() is None
     assert AtMostOnce(AdEx(2)).closed_form() is None
     assert AtMostOnce(IF(2, tau_syn=None, reset_mode="subtract")).rate() is None
     assert neuron.noise() is None

@@ -7,6 +7,10 @@ from ._backend import structure_of as structure_of
 from ._builders import feedforward as feedforward
 from ._builders import normal as normal
 from ._builders import recurrent as recurrent
+from ._charge import if_crossing as if_crossing
+from ._charge import if_flow as if_flow
+from ._charge import if_hits as if_hits
+from ._charge import if_root as if_root
 from ._connection import Connection as Connection
 from ._current import Current as Current
 from ._dataset import Dataset as Dataset
@@ -32,6 +36,8 @@ from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
 from ._in_the_loop import InTheLoop as InTheLoop
+from ._losses import COST_OF_SILENCE as COST_OF_SILENCE
+from ._losses import fill_silent as fill_silent
 from ._losses import first_spike_cross_entropy as first_spike_cross_entropy
 from ._losses import first_spike_mse as first_spike_mse
 from ._losses import keep_firing as keep_firing
@@ -67,12 +73,14 @@ from ._plugins._lookup import get_report as get_report
 from ._psp import lif_crossing as lif_crossing
 from ._psp import lif_flow as lif_flow
 from ._psp import lif_hits as lif_hits
+from ._psp import lif_root as lif_root
 from ._psp import psp_kernel as psp_kernel
 from ._readout import AbstractReadout as AbstractReadout
 from ._readout import FirstSpikes as FirstSpikes
 from ._readout import Linear as Linear
 from ._readout import Membrane as Membrane
 from ._readout import Rates as Rates
+from ._remedy import AbstractRemedy as AbstractRemedy
 from ._results import RESULTS as RESULTS
 from ._save import Save as Save
 from ._solution import Solution as Solution

@@ -9,6 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 from ._method import AbstractMethod, Stimulus
 from ._model import Model
 from ._network import Network
+from ._remedy import AbstractRemedy
 from ._save import Save
 from ._solution import Solution
 
@@ -69,6 +70,7 @@ class Experiment:
     - `encoder(x, key) -> stimulus`: of one sample, a stimulus for each input of the network.
     - `model(key) -> Model`: draws the initial model.
     - `regulariser(network, solution) -> scalar`: added to the loss of each sample.
+    - `remedy`: what is done about silent neurons instead of a gradient step, when a batch calls for it.
     - `trainable`: labels for `saltation.trainable`.
     - `t1`: the duration of a sample, in `time_unit`.
     - `max_failed_share`: training stops when a larger share of an epoch's samples fails.
@@ -88,8 +90,13 @@ class Experiment:
     dataset_options: Mapping[str, Any] = field(default_factory=dict)
     augment: Callable[[Array, PRNGKeyArray], Array] | None = None
     regulariser: Callable[[Network, Solution], Array] | None = None
+    remedy: AbstractRemedy | None = None
     trainable: tuple[str, ...] = ("weight",)
     dtype: str = "float32"
     max_failed_share: float = 0.05
     time_unit: str = "ms"
     summary: str = ""
+
+    def __post_init__(self):
+        if self.remedy is not None and not isinstance(self.remedy, AbstractRemedy):
+            raise ValueError(f"Experiment got remedy={self.remedy!r}; expected an AbstractRemedy, or None.")

@@ -2,11 +2,14 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ._network import Network
 from ._solution import Solution
 from ._synapse import Dense
+
+COST_OF_SILENCE = 100.0
+"""What a sample costs in which the published rule finds no loss."""
 
 
 def first_spike_cross_entropy(
@@ -14,7 +17,7 @@ def first_spike_cross_entropy(
     label: Int[Array, ""],
     *,
     temperature: float,
-    silent: float,
+    silent: float | str,
     early: float = 0.0,
     early_scale: float = 1.0,
 ) -> Float[Array, ""]:
@@ -28,24 +31,49 @@ def first_spike_cross_entropy(
 
     - `times`: first spike time of each output neuron, `inf` where silent.
     - `temperature`, `early_scale`: in the unit of time.
-    - `silent`: the time that a silent neuron counts as, usually `t1` or later: the others still get a gradient.
+    - `silent`: the time that a silent neuron counts as, usually `t1` or later: the others still get a gradient. Or
+      "constant", the published rule: a silent neuron has no part in the sum, and a sample whose label's neuron is
+      silent costs 100 and has no gradient.
     - `early`: strength of the pull towards an early spike of the label's neuron.
+
+    **Raises:** `ValueError` for another `silent`.
     """
-    finite = jnp.isfinite(times)
-    filled = jnp.where(finite, jnp.where(finite, times, 0.0), silent)
+    filled, finite = fill_silent(times, silent)
     mine = filled[label]
-    loss = jax.nn.logsumexp(-filled / temperature) + mine / temperature
-    return loss + early * jnp.exp(jnp.minimum(mine, silent) / early_scale) if early else loss
+    # Where the label's neuron is silent the sum is not used, but it must not be empty: its derivative would be NaN.
+    present = finite | ~finite[label] if silent == "constant" else jnp.ones_like(finite)
+    loss = jax.nn.logsumexp(-filled / temperature, where=present) + mine / temperature
+    if early:
+        latest = mine if isinstance(silent, str) else jnp.minimum(mine, silent)
+        loss = loss + early * jnp.exp(latest / early_scale)
+    return jnp.where(finite[label], loss, COST_OF_SILENCE) if silent == "constant" else loss
 
 
 def first_spike_mse(
-    times: Float[Array, " classes"], label: Int[Array, ""], *, target: float, other: float, silent: float
+    times: Float[Array, " classes"], label: Int[Array, ""], *, target: float, other: float, silent: float | str
 ) -> Float[Array, ""]:
-    """Half the squared distance of first spike times to `target` for the label's neuron and `other` for the rest."""
-    finite = jnp.isfinite(times)
-    filled = jnp.where(finite, jnp.where(finite, times, 0.0), silent)
+    """Half the squared distance of the first spike times to `target` for the label's neuron and `other` for the rest.
+
+    **Arguments:** `silent`: the time that a silent neuron counts as; or "constant", the published rule: a sample with a
+    silent neuron costs 100 and has no gradient.
+    """
+    filled, finite = fill_silent(times, silent)
     wanted = jnp.where(jnp.arange(times.shape[0]) == label, target, other)
-    return 0.5 * jnp.sum((filled - wanted.astype(filled.dtype)) ** 2)
+    loss = 0.5 * jnp.sum((filled - wanted.astype(filled.dtype)) ** 2)
+    return jnp.where(jnp.all(finite), loss, COST_OF_SILENCE) if silent == "constant" else loss
+
+
+def fill_silent(
+    times: Float[Array, " classes"], silent: float | str
+) -> tuple[Float[Array, " classes"], Bool[Array, " classes"]]:
+    """Spike times with a finite number for silent neurons, and which ones spike; for losses.
+
+    **Raises:** `ValueError` for a `silent` that is neither a number nor "constant".
+    """
+    if isinstance(silent, str) and silent != "constant":
+        raise ValueError(f"got silent={silent!r}; expected the time that a silent neuron counts as, or 'constant'.")
+    finite = jnp.isfinite(times)
+    return jnp.where(finite, jnp.where(finite, times, 0.0), 0.0 if isinstance(silent, str) else silent), finite
 
 
 def state_cross_entropy(

@@ -44,14 +44,14 @@ def _phi(z: Array) -> Array:
     return jnp.where(small, series, -jnp.expm1(-safe) / safe)
 
 
-def lif_flow(v: Array, i: Array, u: Array, current: Array, tau_mem: Number, tau_syn: Number) -> tuple[Array, Array]:
+def lif_flow(v: Array, i: Array, u: Array, current: Number, tau_mem: Number, tau_syn: Number) -> tuple[Array, Array]:
     """`v` and `i` after `u >= 0` without an event; `v` is measured from the leak potential."""
     decay = jnp.exp(-u / tau_mem)
     return current + (v - current) * decay + i * psp_kernel(u, tau_mem, tau_syn), i * jnp.exp(-u / tau_syn)
 
 
 def lif_hits(
-    v: Array, i: Array, duration: Array, current: Array, threshold: Number, tau_mem: Number, tau_syn: Number
+    v: Array, i: Array, duration: Array, current: Number, threshold: Number, tau_mem: Number, tau_syn: Number
 ) -> Bool[Array, "..."]:
     """Whether `v` rises through `threshold` in `(0, duration]`: the test of `lif_crossing`, without its root."""
     w, theta = v - current, threshold - current
@@ -61,7 +61,7 @@ def lif_hits(
 
 
 def lif_crossing(
-    v: Array, i: Array, duration: Array, current: Array, threshold: Number, tau_mem: Number, tau_syn: Number
+    v: Array, i: Array, duration: Array, current: Number, threshold: Number, tau_mem: Number, tau_syn: Number
 ) -> Float[Array, "..."]:
     """The first time in `(0, duration]` at which `v` rises through `threshold`, `inf` if it does not.
 
@@ -69,22 +69,37 @@ def lif_crossing(
     after a minimum, or in the whole interval, `v` is monotone. `tau_mem = 2 tau_syn` is a quadratic in
     `exp(-u / tau_mem)`; every other ratio takes a Newton iteration that a bracket keeps safe.
     """
-    w, theta = v - current, threshold - current  # w relaxes towards 0
+    hit = lif_hits(v, i, duration, current, threshold, tau_mem, tau_syn)
+    return jnp.where(hit, lif_root(v, i, duration, hit, current, threshold, tau_mem, tau_syn), jnp.inf)
+
+
+def lif_root(
+    v: Array,
+    i: Array,
+    duration: Array,
+    hit: Array,
+    current: Number,
+    threshold: Number,
+    tau_mem: Number,
+    tau_syn: Number,
+) -> Float[Array, "..."]:
+    """The crossing that `lif_hits` says is there; any number in `[0, duration]` where `hit` is false.
+
+    For a search that tests many intervals and takes one root.
+    """
+    w, theta = v - current, threshold - current
     if _is_double(tau_mem, tau_syn):
-        hit = _quadratic_hit(w, i, theta, duration, tau_mem)
-        u = jnp.clip(_quadratic_root(w, i, theta, hit, tau_mem), 0.0, duration)
-    else:
-        hit, low, high = _bracket(w, i, theta, duration, tau_mem, tau_syn)
-        u = _bracketed_root(w, i, theta, jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0), tau_mem, tau_syn)
-        u = jnp.clip(u, low, high)
-    return jnp.where(hit, u, jnp.inf)
+        return jnp.clip(_quadratic_root(w, i, theta, hit, tau_mem), 0.0, duration)
+    _, low, high = _bracket(w, i, theta, duration, tau_mem, tau_syn)
+    u = _bracketed_root(w, i, theta, jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0), tau_mem, tau_syn)
+    return jnp.clip(u, low, high)
 
 
 def _is_double(tau_mem: Number, tau_syn: Number) -> bool:
     return isinstance(tau_mem, int | float) and isinstance(tau_syn, int | float) and tau_mem == 2 * tau_syn
 
 
-def _bracket(w: Array, i: Array, theta: Array, duration: Array, tau_mem: Number, tau_syn: Number):
+def _bracket(w: Array, i: Array, theta: Number, duration: Array, tau_mem: Number, tau_syn: Number):
     """Whether there is a crossing, and an interval that holds it and in which `v` is monotone."""
     rising = i > w
     extremum = _extremum(w, i, tau_mem, tau_syn)
@@ -100,8 +115,8 @@ def _bracket(w: Array, i: Array, theta: Array, duration: Array, tau_mem: Number,
     return hit, low, high
 
 
-def _quadratic_hit(w: Array, i: Array, theta: Array, duration: Array, tau_mem: Number) -> Array:
-    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x`, `x = exp(-u / tau_mem)`, `a = w + i`: no logarithm is needed."""
+def _quadratic_hit(w: Array, i: Array, theta: Number, duration: Array, tau_mem: Number) -> Array:
+    """For `tau_mem = 2 tau_syn`, `v = (a - i x) x` with `x = exp(-u / tau_mem)`, `a = w + i`: it takes no logarithm."""
     a = w + i
     x = jnp.exp(-duration / tau_mem)
     at_end = (a - i * x) * x >= theta
@@ -128,7 +143,7 @@ def _extremum(w: Array, i: Array, tau_mem: Number, tau_syn: Number) -> Array:
     return jnp.where(equal, tau_syn * ratio, -jnp.log1p(-safe * tau_syn * ratio) / safe)
 
 
-def _quadratic_root(w: Array, i: Array, theta: Array, hit: Array, tau_mem: Number) -> Array:
+def _quadratic_root(w: Array, i: Array, theta: Number, hit: Array, tau_mem: Number) -> Array:
     """`v(u) = a x - i x^2` with `x = exp(-u / tau_mem)`, `a = w + i`: the earliest root, the largest `x`."""
     a = w + i
     root = jnp.sqrt(jnp.where(hit, jnp.maximum(a * a - 4.0 * i * theta, 0.0), 1.0))
@@ -140,7 +155,7 @@ def _quadratic_root(w: Array, i: Array, theta: Array, hit: Array, tau_mem: Numbe
 
 
 def _bracketed_root(
-    w: Array, i: Array, theta: Array, low: Array, high: Array, tau_mem: Number, tau_syn: Number
+    w: Array, i: Array, theta: Number, low: Array, high: Array, tau_mem: Number, tau_syn: Number
 ) -> Array:
     """Newton's iteration on a bracket in which `v` rises monotonically; it bisects where a step would leave it."""
     eps = jnp.finfo(low.dtype).eps

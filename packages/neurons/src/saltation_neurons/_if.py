@@ -5,15 +5,12 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, PRNGKeyArray
 
 import saltation as st
 
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port
-
-_MAX_ITERATIONS = 80
 
 
 class IFState(NamedTuple):
@@ -105,8 +102,14 @@ class IF(st.AbstractNeuron):
     def observe(self, state: IFState) -> Array:
         return state.v
 
-    def lif(self) -> None:
-        return None
+    def lif(self) -> st.LIFDynamics | None:
+        if self.tau_syn is None or self.reset_mode != "value":
+            return None
+
+        def write(state: IFState, v: Array, i: Array) -> IFState:
+            return IFState(v, i)
+
+        return st.LIFDynamics(self.c_mem, self.tau_syn, self.v_reset, self.v_threshold, self.v_reset, write, g_leak=0.0)
 
     def closed_form(self) -> st.ClosedForm:
         tau_syn = self.tau_syn
@@ -124,12 +127,10 @@ class IF(st.AbstractNeuron):
         else:
 
             def flow(state: IFState, duration: Array, current: Array) -> IFState:
-                charge = current * duration - state.i * tau_syn * jnp.expm1(-duration / tau_syn)
-                return IFState(state.v + charge / self.c_mem, state.i * jnp.exp(-duration / tau_syn))
+                return IFState(*st.if_flow(state.v, state.i, duration, current, self.c_mem, tau_syn))
 
             def crossing(state: IFState, duration: Array, current: Array) -> Array:
-                charge = self.c_mem * (self.v_threshold - state.v)
-                return _time_to_charge(charge, state.i, current, duration, tau_syn)
+                return st.if_crossing(state.v, state.i, duration, current, self.v_threshold, self.c_mem, tau_syn)
 
         return st.ClosedForm(flow, crossing)
 
@@ -142,55 +143,3 @@ class IF(st.AbstractNeuron):
 
     def noise(self) -> None:
         return None
-
-
-def _time_to_charge(charge: Array, i: Array, current: Array, duration: Array, tau_syn: Parameter) -> Array:
-    """The first time in `(0, duration]` at which the membrane holds `charge` and gains more; `inf` if never.
-
-    `q(u) = current u + i tau_syn (1 - exp(-u / tau_syn))` has at most one extremum, so a crossing lies before
-    a maximum, after a minimum, or anywhere, where `q` is monotone. There Newton's iteration needs no bracket:
-    `q` is concave or convex, and from the proper side of the root every step goes towards it.
-    """
-    turns = ((current > 0) & (i < -current)) | ((current < 0) & (i > -current))
-    extremum = tau_syn * jnp.log(jnp.where(turns, -i / jnp.where(turns, current, 1.0), 1.0))
-    inside = turns & (extremum < duration)
-    low = jnp.where(inside & (i < 0), extremum, 0.0)
-    high = jnp.where(inside & (i > 0), extremum, duration)
-
-    def excess(u: Array) -> Array:
-        return current * u - i * tau_syn * jnp.expm1(-u / tau_syn) - charge
-
-    def slope(u: Array) -> Array:
-        return current + i * jnp.exp(-u / tau_syn)
-
-    hit = (excess(high) >= 0) & (excess(low) < 0)
-    low, high = jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0)
-    concave = i >= 0
-    # Two first guesses, both on the proper side. The one ignores how `i` or the current go on; it is exact
-    # where there is no current. The other is the parabola at `high`; it is excellent where the crossing
-    # almost touches a maximum.
-    remaining = charge - i * tau_syn
-    without_current = -tau_syn * jnp.log1p(-jnp.clip(charge / jnp.where(i > 0, i * tau_syn, jnp.inf), 0.0, 1.0))
-    first = jnp.where(current > 0, remaining / jnp.where(current > 0, current, 1.0), without_current)
-    top, rise = excess(high), jnp.maximum(slope(high), 0.0)
-    square = rise * rise + 2.0 * top * i * jnp.exp(-high / tau_syn) / tau_syn
-    divisor = rise + jnp.where(square > 0, jnp.sqrt(jnp.maximum(square, 0.0)), rise)
-    second = high - 2.0 * top / jnp.where(divisor > 0, divisor, 1.0)
-    second = jnp.where(divisor > 0, second, low)
-    start = jnp.clip(jnp.where(concave, jnp.maximum(first, second), jnp.minimum(first, second)), low, high)
-    eps = jnp.finfo(start.dtype).eps
-
-    def step(carry):
-        u, _, count = carry
-        rising = slope(u) > 0
-        move = jnp.where(rising, -excess(u) / jnp.where(rising, slope(u), 1.0), 0.0)
-        # A step to the other side is round-off: the root is reached.
-        moving = jnp.where(concave, move, -move) > 4 * eps * jnp.abs(u)
-        return jnp.clip(u + move, low, high), moving, count + 1
-
-    def unfinished(carry):
-        _, moving, count = carry
-        return st.anywhere(jnp.any(moving)) & (count < _MAX_ITERATIONS)
-
-    time = lax.while_loop(unfinished, step, (start, hit, jnp.zeros((), jnp.int32)))[0]
-    return jnp.where(hit, time, jnp.inf)

@@ -186,12 +186,14 @@ class AbstractNeuronConformance(AbstractSuite):
     def test_lif_record_is_the_neuron(self, neuron, states):
         lif = neuron.lif()
         if lif is None:
-            pytest.skip("it is not a leaky integrate-and-fire neuron")
+            pytest.skip("it is not a current-based integrate-and-fire neuron")
         current = currents_of(neuron)
         for name, state in states.items():
             what = f"lif() and a state {name}: "
             field = neuron.vector_field(jnp.zeros(()), state, current)
-            check_close(field.v, (lif.v_leak - state.v + state.i + current) / lif.tau_mem, what + "dv/dt")
+            check_close(
+                field.v, (lif.g_leak * (lif.v_leak - state.v) + state.i + current) / lif.tau_mem, what + "dv/dt"
+            )
             check_close(field.i, -state.i / lif.tau_syn, what + "di/dt")
             kicked = neuron.receive(state, current, "current")
             check_close((kicked.v, kicked.i), (state.v, state.i + current), what + "a kick")

@@ -72,7 +72,9 @@ def initial_state(task: Task) -> tuple[State, optax.GradientTransformation, Call
         epochs=task.experiment.epochs,
         steps_per_epoch=task.steps_per_epoch,
     )
-    state = State(task.parameters, optimiser.init(task.parameters), empty_tally(task))
+    remedy = task.experiment.remedy
+    memory = None if remedy is None else remedy.init(task.model(task.parameters).network)
+    state = State(task.parameters, optimiser.init(task.parameters), empty_tally(task), memory)
     return on_host(state), optimiser, schedule
 
 

@@ -42,6 +42,7 @@ def epoch_metrics(
         "failed": count_failed(np.asarray(tally.codes)),
         "failed_validation": validation.failed if validation else {},
         "skipped_steps": int(tally.skipped),
+        "remedied_steps": int(tally.remedied),
         "silent": {name: float(np.mean(count == 0)) for name, count in spikes.items()},
         "spikes": {name: float(np.mean(count)) / max(counted, 1) for name, count in spikes.items()},
         "min_slope": {name: number(slope) for name, slope in tally.min_slope.items()},

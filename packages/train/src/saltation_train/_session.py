@@ -123,7 +123,7 @@ class Session:
                 classes=bool(task.dataset.classes),
             ),
         )
-        self.state = State(self.state.parameters, self.state.optimiser, on_device(self.engine.initial.tally))
+        self.state = dataclasses.replace(self.state, tally=on_device(self.engine.initial.tally))
         best = self.position.best
         if validation is not None:
             found = Best(done, validation.accuracy, number(validation.mean_loss))
@@ -178,7 +178,7 @@ class Session:
         # The next session would count this epoch's samples again only up to here.
         self.position = self.position.after_batches(batch, 0.0)
         mended = dataclasses.replace(self.state.tally, broken=jnp.zeros((), bool))
-        self.state = State(self.state.parameters, self.state.optimiser, mended)
+        self.state = dataclasses.replace(self.state, tally=mended)
         self._save_all()
         epoch = self.position.epoch
         found = diagnose(self.engine, self.state.parameters, tally, epoch=epoch, batch=batch)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
+import saltation as st
+
 from ._prepare import Task
 from ._solve import RESULT_NAMES, SUCCESSFUL, Outcome, solve_batch
 
@@ -20,6 +22,7 @@ class Tally(eqx.Module):
     - `loss`: the sum over counted samples.
     - `codes`: how many samples ended in each of `RESULT_NAMES`.
     - `skipped`: steps without an update, since a gradient was not finite or no sample was solved.
+    - `remedied`: steps in which the experiment's remedy took the place of the update.
     - `spikes`: of each neuron, `[n]` by population; `min_slope`: the flattest crossing by population.
     - `bad`: for each trained array the first entry whose gradient was last seen not finite, `-1` for none.
     - `broken`: the loss of a solved sample was not finite; nothing is changed from there on.
@@ -31,6 +34,7 @@ class Tally(eqx.Module):
     loss: Float[Array, ""]
     codes: Int[Array, " results"]
     skipped: Int[Array, ""]
+    remedied: Int[Array, ""]
     spikes: dict[str, Int[Array, " n"]]
     min_slope: dict[str, Float[Array, ""]]
     bad: Int[Array, " arrays"]
@@ -38,11 +42,12 @@ class Tally(eqx.Module):
 
 
 class State(eqx.Module):
-    """What training changes, and what a checkpoint holds."""
+    """What training changes, and what a checkpoint holds. `remedy` is the memory of the experiment's remedy, if any."""
 
     parameters: PyTree
     optimiser: PyTree
     tally: Tally
+    remedy: PyTree = None
 
 
 class _Pass(NamedTuple):
@@ -68,6 +73,7 @@ def empty_tally(task: Task) -> Tally:
         loss=jnp.zeros((), task.dtype),
         codes=jnp.zeros(len(RESULT_NAMES), jnp.int32),
         skipped=zero,
+        remedied=zero,
         spikes={name: jnp.zeros(count.shape[1:], jnp.int32) for name, count in outcome.spike_count.items()},
         min_slope={name: jnp.full((), jnp.inf, slope.dtype) for name, slope in outcome.min_slope.items()},
         bad=jnp.full(len(jax.tree.leaves(task.parameters)), -1, jnp.int32),
@@ -141,14 +147,36 @@ def train_step(
     updates, optimiser_state = optimiser.update(found.gradient, state.optimiser, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
     keep = lambda new, old: jnp.where(good, new, old)  # noqa: E731
-    tally = _count(state.tally, found, counted, targets, good, bad)
+    parameters = jax.tree.map(keep, parameters, state.parameters)
+    optimiser_state = jax.tree.map(keep, optimiser_state, state.optimiser)
+    memory, acted = state.remedy, jnp.zeros((), bool)
+    if task.experiment.remedy is not None:
+        remedied, memory, acted = _remedy(task, state, frozen, found.outcome, counted)
+        acted = acted & solved & ~broken
+        instead = lambda new, old: jnp.where(acted, new, old)  # noqa: E731
+        parameters = jax.tree.map(instead, remedied, parameters)
+        optimiser_state = jax.tree.map(instead, state.optimiser, optimiser_state)
+        memory = jax.tree.map(lambda new, old: jnp.where(solved & ~broken, new, old), memory, state.remedy)
+    tally = _count(state.tally, found, counted, targets, good | acted, bad)
+    tally = eqx.tree_at(lambda t: t.remedied, tally, tally.remedied + acted.astype(jnp.int32))
     tally = jax.tree.map(lambda new, old: jnp.where(broken, old, new), tally, state.tally)
     tally = eqx.tree_at(lambda t: (t.broken, t.bad), tally, (broken, jnp.where(good, state.tally.bad, bad)))
-    return State(
-        jax.tree.map(keep, parameters, state.parameters),
-        jax.tree.map(keep, optimiser_state, state.optimiser),
-        tally,
-    )
+    return State(parameters, optimiser_state, tally, memory)
+
+
+def _remedy(
+    task: Task, state: State, frozen: PyTree, outcome: Outcome, counted: Array
+) -> tuple[PyTree, PyTree, Bool[Array, ""]]:
+    """The parameters that the remedy wants, its next memory, and whether it wants them now."""
+    remedy = task.experiment.remedy
+    assert remedy is not None
+    model = eqx.combine(state.parameters, frozen, task.static)
+    # Of a failed sample it is not known who would have spiked.
+    silent = {name: (count == 0) & counted[:, None] for name, count in outcome.spike_count.items()}
+    network, memory, acted = remedy.apply(model.network, silent, state.remedy)
+    changed = eqx.tree_at(lambda m: m.network, model, network)
+    parameters, _ = eqx.partition(changed, st.trainable(changed, *task.experiment.trainable))
+    return parameters, memory, acted
 
 
 def _gradient(
@@ -222,6 +250,7 @@ def _count(tally: Tally, found: _Pass, counted: Array, targets: Array, good: Arr
         loss=tally.loss + found.loss * number.astype(found.loss.dtype),
         codes=tally.codes + jnp.sum(found.code[:, None] == codes[None, :], axis=0).astype(jnp.int32),
         skipped=tally.skipped + jnp.where(good, 0, 1).astype(jnp.int32),
+        remedied=tally.remedied,
         spikes={
             name: tally.spikes[name] + jnp.sum(jnp.where(counted[:, None], count, 0), axis=0).astype(jnp.int32)
             for name, count in outcome.spike_count.items()

@@ -63,6 +63,8 @@ def lif_layer(component: Component) -> LIFLayer | None:
     constants, arrivals = component.neurons[name].lif(), component.arrivals[name]
     if constants is None or arrivals.steps is not None or set(arrivals.kicks) - {"current"}:
         return None
+    if not isinstance(constants.g_leak, int | float) or constants.g_leak != 1.0:
+        return None  # the formulas here are those of a leaky neuron
     state, dtype = component.state[name], component.dtype
     n = component.size(name)
     time, kicks = arrivals.time, arrivals.kicks.get("current", jnp.zeros((arrivals.time.shape[0], n), dtype))

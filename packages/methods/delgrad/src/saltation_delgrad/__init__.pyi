@@ -1,0 +1,11 @@
+from ._bumping import Bumps as Bumps
+from ._bumping import WeightBumping as WeightBumping
+from ._delgrad import DelGrad as DelGrad
+from ._losses import delay_penalty as delay_penalty
+from ._losses import shift_invariant_mse as shift_invariant_mse
+from ._recipes import digits as digits
+from ._recipes import mnist as mnist
+from ._recipes import yinyang_axonal as yinyang_axonal
+from ._recipes import yinyang_dendritic as yinyang_dendritic
+from ._recipes import yinyang_synaptic as yinyang_synaptic
+from ._recipes import yinyang_w as yinyang_w

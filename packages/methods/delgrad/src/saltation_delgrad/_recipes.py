@@ -1,0 +1,248 @@
+"""Recipes: experiments that DelGrad trains. Times are in ms; `tau_mem = 2 tau_syn`, 20 and 10 ms."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+import saltation as st
+
+from ._delgrad import DelGrad
+
+_TAU_SYN = 10.0
+
+
+def yinyang_w(
+    *,
+    hidden: int = 30,
+    epochs: int = 300,
+    batch_size: int = 150,
+    learning_rate: float = 0.02,
+    temperature: float = 1.5,
+    keep_firing: float = 20.0,
+) -> st.Experiment:
+    """Yin-Yang by first spikes, trained in its weights alone."""
+    return _yinyang("yinyang-w", None, hidden, epochs, batch_size, learning_rate, 0.0, temperature, keep_firing)
+
+
+def yinyang_axonal(
+    *,
+    hidden: int = 30,
+    epochs: int = 300,
+    batch_size: int = 150,
+    learning_rate: float = 0.02,
+    delay_rate: float = 0.02,
+    temperature: float = 1.5,
+    keep_firing: float = 20.0,
+) -> st.Experiment:
+    """Yin-Yang by first spikes, trained in its weights and in one delay for each source of spikes."""
+    return _yinyang(
+        "yinyang-axonal", "axonal", hidden, epochs, batch_size, learning_rate, delay_rate, temperature, keep_firing
+    )
+
+
+def yinyang_dendritic(
+    *,
+    hidden: int = 30,
+    epochs: int = 300,
+    batch_size: int = 150,
+    learning_rate: float = 0.02,
+    delay_rate: float = 0.02,
+    temperature: float = 1.5,
+    keep_firing: float = 20.0,
+) -> st.Experiment:
+    """Yin-Yang by first spikes, trained in its weights and in one delay for each target of spikes."""
+    return _yinyang(
+        "yinyang-dendritic",
+        "dendritic",
+        hidden,
+        epochs,
+        batch_size,
+        learning_rate,
+        delay_rate,
+        temperature,
+        keep_firing,
+    )
+
+
+def yinyang_synaptic(
+    *,
+    hidden: int = 30,
+    epochs: int = 300,
+    batch_size: int = 150,
+    learning_rate: float = 0.02,
+    delay_rate: float = 0.02,
+    temperature: float = 1.5,
+    keep_firing: float = 20.0,
+) -> st.Experiment:
+    """Yin-Yang by first spikes, trained in its weights and in one delay for each synapse."""
+    return _yinyang(
+        "yinyang-synaptic", "synaptic", hidden, epochs, batch_size, learning_rate, delay_rate, temperature, keep_firing
+    )
+
+
+def digits(
+    *,
+    hidden: int = 100,
+    epochs: int = 60,
+    batch_size: int = 64,
+    learning_rate: float = 0.01,
+    temperature: float = 4.0,
+    keep_firing: float = 1.0,
+    noise: float = 0.1,
+) -> st.Experiment:
+    """Handwritten digits of 8 x 8 pixels by first spikes: the brighter a pixel, the earlier it spikes.
+
+    1797 real digits that come with the data-sets package, so it runs offline.
+
+    **Arguments:** `noise`: standard deviation of the noise on training pixels, of the full range; others as in
+    `yinyang_w`.
+    """
+    return _first_spikes(
+        name="delgrad/digits",
+        dataset="digits",
+        sizes=(64 + 1, hidden, 10),
+        taus=(40.0, 20.0),
+        encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), inverted=True),
+        weights=(st.normal(10.0, 1.5), st.normal(2.0, 3.0)),
+        t1=80.0,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        noise=noise,
+        summary=f"8 x 8 digits, {hidden} hidden LIF neurons, first-spike cross-entropy",
+    )
+
+
+def mnist(
+    *,
+    hidden: int = 350,
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float = 0.003,
+    temperature: float = 4.0,
+    keep_firing: float = 1.0,
+    noise: float = 0.1,
+) -> st.Experiment:
+    """MNIST by first spikes, 784-350-10: the brighter a pixel, the earlier it spikes; dark ones stay silent."""
+    return _first_spikes(
+        name="delgrad/mnist",
+        dataset="mnist",
+        sizes=(784 + 1, hidden, 10),
+        taus=(40.0, 20.0),
+        encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.25, inverted=True),
+        weights=(st.normal(60.0, 3.0), st.normal(2.0, 3.0)),
+        t1=80.0,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        noise=noise,
+        summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
+    )
+
+
+def _yinyang(
+    name: str,
+    delay: str | None,
+    hidden: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    delay_rate: float,
+    temperature: float,
+    keep_firing: float,
+) -> st.Experiment:
+    return _first_spikes(
+        name=f"delgrad/{name}",
+        dataset="yinyang",
+        sizes=(4 + 2, hidden, 3),
+        taus=(2 * _TAU_SYN, _TAU_SYN),
+        encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
+        weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
+        t1=60.0,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        delay=delay,
+        delay_rate=delay_rate,
+        summary=f"Yin-Yang, {hidden} hidden LIF neurons, " + ("weights alone" if delay is None else f"{delay} delays"),
+    )
+
+
+def _first_spikes(
+    *,
+    name: str,
+    dataset: str,
+    sizes: Sequence[int],
+    taus: tuple[float, float],
+    encode: Callable[[Array], st.Spikes],
+    weights: Sequence[Callable],
+    t1: float,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    temperature: float,
+    keep_firing: float,
+    summary: str,
+    noise: float = 0.0,
+    delay: str | None = None,
+    delay_rate: float = 0.0,
+) -> st.Experiment:
+    lif = st.get_neuron("lif")(tau_mem=taus[0], tau_syn=taus[1])
+    once = st.get_neuron("at_most_once")(lif)
+
+    def model(key: PRNGKeyArray) -> st.Model:
+        layers = st.feedforward(
+            sizes,
+            once,
+            weight=list(weights),
+            delay=delay,
+            initial_delay=0.5 * taus[1],
+            positive=st.Sigmoid(scale=taus[1]),
+            key=key,
+        )
+        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent
+        # has no gradient, and this one is silent only where its input says so.
+        hidden, outputs = jnp.zeros((1, sizes[1])), jnp.full((1, sizes[2]), 1.2)
+        currents = [st.Connection("bias", "hidden1", st.Dense(hidden)), st.Connection("bias", "out", st.Dense(outputs))]
+        network = st.Network(
+            {**layers.inputs, "bias": 1}, layers.neurons, [*layers.connections, *currents], layers.outputs
+        )
+        return st.Model(network, st.FirstSpikes("out"))
+
+    def encoder(x: Array, key: PRNGKeyArray) -> st.Stimulus:
+        return {"in": encode(x), "bias": st.Current(jnp.ones(1, x.dtype))}
+
+    def augment(x: Array, key: PRNGKeyArray) -> Array:
+        return jnp.clip(x + noise * jax.random.normal(key, x.shape, x.dtype), 0.0, 1.0)
+
+    def loss(solution: st.Solution, times: Array, label: Array) -> Array:
+        return st.first_spike_cross_entropy(times, label, temperature=temperature, silent=t1)
+
+    def regulariser(network: st.Network, solution: st.Solution) -> Array:
+        return st.keep_firing(network, solution, strength=keep_firing, drive=20.0)
+
+    rates = {"delay": delay_rate} if delay else {}
+    return st.Experiment(
+        name=name,
+        dataset=dataset,
+        encoder=encoder,
+        augment=augment if noise else None,
+        model=model,
+        method=DelGrad(),
+        loss=st.Loss(loss, needs=("spikes",), name="first_spike_cross_entropy"),
+        regulariser=regulariser if keep_firing else None,
+        trainable=("weight", "delay") if delay else ("weight",),
+        t1=t1,
+        optimiser=st.Optimiser("adam", learning_rate, rates=rates, schedule="cosine", clip_norm=1.0),
+        batch_size=batch_size,
+        epochs=epochs,
+        summary=summary,
+    )
