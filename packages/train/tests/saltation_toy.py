@@ -107,7 +107,7 @@ class Picky(st.AbstractMethod):
 
 
 class Nudge(st.AbstractRemedy):
-    """Adds ever more to all weights instead of every step in which more than a share of the hidden spikes is missing."""
+    """Adds ever more to all weights instead of a step in which more than a share of the hidden spikes is missing."""
 
     share: float = eqx.field(static=True, default=0.1)
 

@@ -35,8 +35,8 @@ def if_crossing(
 
     The charge `q(u) = current u + i tau_syn (1 - exp(-u / tau_syn))` has at most one extremum, so a crossing lies
     before a maximum, after a minimum, or anywhere, where `q` is monotone. There Newton's iteration needs no bracket:
-    `q` is concave or convex, and from the proper side of the root every step goes towards it. Without a current the first
-    guess, a logarithm, is the root.
+    `q` is concave or convex, and from the proper side of the root every step goes towards it. Without a current the
+    first guess, a logarithm, is the root.
     """
     hit = if_hits(v, i, duration, current, threshold, c_mem, tau_syn)
     return jnp.where(hit, if_root(v, i, duration, hit, current, threshold, c_mem, tau_syn), jnp.inf)

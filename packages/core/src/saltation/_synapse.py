@@ -59,8 +59,8 @@ class Dense(AbstractSynapse):
 class OneToOne(AbstractSynapse):
     """Each unit to the one with its number: `kick_j = weight [i = j]`.
 
-    **Arguments:** `size`: how many units on either side; `weight`: a Python number (fixed, as a bias that training leaves
-    alone), or an array `[size]` (trainable), in the unit that the target's port expects.
+    **Arguments:** `size`: how many units on either side; `weight`: a Python number (fixed, as a bias that training
+    leaves alone), or an array `[size]` (trainable), in the unit that the target's port expects.
 
     **Raises:** `ValueError` for a weight of another shape, or one that is not finite.
     """

@@ -211,8 +211,8 @@ def _first_spikes(
 ) -> st.Experiment:
     def model(key: PRNGKeyArray) -> st.Model:
         layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
-        # A fixed current takes each output over its threshold by itself, late: what others do to it moves its spike, and
-        # never takes it away. So each output has a gradient in each sample.
+        # A fixed current takes each output over its threshold by itself, late: what others do to it moves its spike,
+        # and never takes it away. So each output has a gradient in each sample.
         own = st.Connection("bias", "out", st.OneToOne(sizes[-1], 1.2))
         inputs = {**layers.inputs, "bias": sizes[-1]}
         network = st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
