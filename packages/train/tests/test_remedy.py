@@ -61,5 +61,6 @@ def test_the_memory_of_a_remedy_survives_an_interruption(tmp_path):
 
 
 def test_an_experiment_takes_remedies_only():
-    with pytest.raises(ValueError, match="remedy=.*AbstractRemedy"):
+    # A type checker, where one is installed, comes first.
+    with pytest.raises((ValueError, TypeError), match="AbstractRemedy"):
         dataclasses.replace(Recipe("toy/blobs").build(), remedy=lambda network: network)

@@ -17,8 +17,9 @@ class LIFDynamics(NamedTuple):
 
     `tau_mem dv/dt = -g_leak (v - v_leak) + i + current`, `tau_syn di/dt = -i`; where `v` rises through `v_threshold`
     it is set to `v_reset`, and it starts at `v_leak`. Its state has the fields (or properties) `v` and `i`,
-    `write(state, v, i)` is the same state with others, and a kick on the port "current" adds to `i`. With `at_most_once`,
-    a neuron spikes once a trial. `g_leak` is 1 for a leaky neuron and 0 for one without a leak, whose `tau_mem` is its capacitance.
+    `write(state, v, i)` is the same state with others, and a kick on the port "current" adds to `i`. With
+    `at_most_once`, a neuron spikes once a trial. `g_leak` is 1 for a leaky neuron and 0 for one without a leak, whose
+    `tau_mem` is its capacitance.
     """
 
     tau_mem: Number

@@ -56,10 +56,10 @@ def digits(
     hidden: int = 100,
     epochs: int = 60,
     batch_size: int = 64,
-    learning_rate: float = 0.01,
-    temperature: float = 4.0,
+    learning_rate: float = 0.003,
+    temperature: float = 3.0,
     keep_firing: float = 1.0,
-    noise: float = 0.1,
+    noise: float = 0.2,
 ) -> st.Experiment:
     """Handwritten digits of 8 x 8 pixels by first spikes: the brighter a pixel, the earlier it spikes.
 
