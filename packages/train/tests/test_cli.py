@@ -120,7 +120,7 @@ def test_train_evaluate_and_report_from_the_command_line(tmp_path, capsys, monke
 
 ERRORS = {
     "unknown recipe": (["train", "toy/blobz"], "no recipe 'toy/blobz'.*Did you mean 'toy/blobs'"),
-    "unknown recipe of a known plugin": (["train", "delgrad/nothing"], "comes with saltation-delgrad"),
+    "unknown recipe of a known plugin": (["train", "roughsde/nothing"], "comes with saltation-roughsde"),
     "unknown option": (["train", "toy/blobs", "--hiden", "3"], "got '--hiden'.*Did you mean --hidden"),
     "unknown option with =": (["train", "toy/blobs", "--learning_rate=1"], "Did you mean --learning-rate"),
     "option before the recipe": (["train", "--seed", "1", "toy/blobs"], "expected the recipe first"),
