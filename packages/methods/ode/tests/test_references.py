@@ -153,7 +153,7 @@ def test_an_adaptive_solver_reaches_the_closed_form():
     ids=["loose", "Dopri5", "Bosh3", "Euler"],
 )
 def test_other_solvers_come_as_near_as_they_are_accurate(method, atol):
-    # An error of the state is one of the time divided by the slope at the crossing, here down to 0.02 a ms.
+    # An error of the state is one of the time divided by the slope at the crossing, here down to 0.0064 a ms.
     case = CASES["lif_feedforward"]
     at = _arguments(case, recurrent=False)
     solution = _solution(method, _neuron(case), at, None, case["T"], st.Save())

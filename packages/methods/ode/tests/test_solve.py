@@ -1,5 +1,8 @@
 """What is asked for is what is kept; starts, precisions and settings."""
 
+import subprocess
+import sys
+
 import diffrax
 import equinox as eqx
 import jax
@@ -144,6 +147,22 @@ def test_a_stimulus_that_does_not_fit_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             ODE().solve(LAYER, stimulus, t1=T1)
+
+
+def test_a_stimulus_of_another_kind_is_refused_in_words():
+    """In a process of its own, as users run it: a type checker would come first."""
+    code = """
+import jax.numpy as jnp, saltation as st
+from saltation_neurons import LIF
+from saltation_ode import ODE
+net = st.Network({"in": 2}, {"n": LIF(2)}, [st.Connection("in", "n", st.Dense(jnp.ones((2, 2))))], ["n"])
+try:
+    ODE().solve(net, {"in": jnp.ones((2, 2))}, t1=20.0)
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "expected Spikes or Current" in done.stdout
 
 
 def test_a_current_through_a_delay_is_refused():
