@@ -18,6 +18,7 @@ class Program(st.AbstractProgram):
     """Every neuron spikes once: 3 after the mean of the input times, the stronger its weights the earlier, and late."""
 
     health_fields = ("spikes_seen", "first_word_of_key")
+    measured_delays = ()
 
     def __init__(self):
         self.calls = []
@@ -39,7 +40,8 @@ class Program(st.AbstractProgram):
         spikes = {"out": st.Spikes(dense, index, weight.shape[1])}
         word = 0 if key is None else int(np.asarray(key).ravel()[-1]) % 1000
         seen = np.isfinite(train.time).sum(axis=1)
-        return spikes, {"spikes_seen": seen, "first_word_of_key": np.full(len(times), word)}
+        health = {"spikes_seen": seen, "first_word_of_key": np.full(len(times), word)}
+        return st.Observation(spikes, health, {})
 
 
 class Backend(st.AbstractBackend):
@@ -49,7 +51,7 @@ class Backend(st.AbstractBackend):
     def capabilities(self):
         return st.Capabilities(neurons=("leaky",), max_neurons=10)
 
-    def prepare(self, structure, *, t1, max_spikes):
+    def prepare(self, structure, stimulus, *, t1, max_spikes):
         assert all(
             isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(structure) if hasattr(leaf, "shape")
         )
