@@ -166,6 +166,7 @@ def test_resuming_another_recipe_is_refused(tmp_path, capsys):
                 "arguments": {},
                 "method": None,
                 "backend": None,
+                "backend_options": {},
                 "seed": 0,
                 "epochs": 1,
                 "data_dir": None,

@@ -80,9 +80,7 @@ class Calibration:
         check_format(path, header, KIND, FORMAT)
         wrong = [name for name in _ARRAYS if name not in arrays or arrays[name].shape != (facts.NEURONS,)]
         if wrong or set(arrays) != set(_ARRAYS):
-            raise DataError(
-                f"{path} holds other arrays than a calibration does ({', '.join(wrong)}); restore the file."
-            )
+            raise DataError(f"{path} holds other arrays than a calibration ({', '.join(wrong)}); restore the file.")
         return cls(chip=str(header["chip"]), lateness=float(header["lateness"]), **arrays)
 
 

@@ -1,7 +1,7 @@
 """What the chip can do, as numbers: times in microseconds of the chip, potentials in units of its 8-bit ADC.
 
-Pehle et al., "The BrainScaleS-2 accelerated neuromorphic system with hybrid plasticity", Frontiers in Neuroscience 2022;
-the delays: Göltz et al., "DelGrad", Nature Communications 2025.
+Pehle et al., "The BrainScaleS-2 accelerated neuromorphic system with hybrid plasticity", Frontiers in Neuroscience
+2022; the delays: Göltz et al., "DelGrad", Nature Communications 2025.
 """
 
 NEURONS = 512

@@ -52,7 +52,7 @@ def crossing(
 ) -> np.ndarray:
     """When `v` first rises through `threshold` in `(0, u]`, `inf` where it does not; `end` is `v(u)`.
 
-    All arguments are `[n]`. A potential that is at its threshold at the start, which noise can bring about, has crossed.
+    All arguments are `[n]`. A potential at its threshold at the start, which noise can bring about, has crossed.
     """
     at_once = v >= threshold
     through = end >= threshold

@@ -38,7 +38,7 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Arrivals:
-    """What reaches a layer, in any order: at `time`, `[batch, N]`, `inf` for nothing, the kicks `kicks[row]`, `[rows, n]`."""
+    """What reaches a layer, in any order: at `time`, `[batch, N]` and `inf` for nothing, `kicks[row]`, `[rows, n]`."""
 
     time: np.ndarray
     row: np.ndarray
@@ -122,7 +122,7 @@ class _Run:
         """All neurons from `now` to `then`, `[batch]`; spikes are noted, and neurons reset."""
         if not (then > now).any():
             return
-        layer, c = self.layer, self.constants
+        c = self.constants
         threshold = self._threshold()
         start = np.maximum(now[:, None], np.minimum(self.held_until, then[:, None]))
         v, i = self.v, self.i

@@ -262,8 +262,8 @@ def _wire(
     if delayed and kind == "axon" and not (units.to_chip(low) <= facts.DELAY_SPAN and high >= 0):
         problems.append(
             f"{pair} has delays of at least {units.to_chip(low):.4g} us, and 0 to {facts.DELAY_SPAN:.4g} us are there "
-            f"(pairs of circuits delay by {facts.SHORTEST_DELAY} to {facts.LONGEST_DELAY} us, and time begins that much "
-            "later behind them); use shorter ones, or fewer microseconds for a unit of time"
+            f"(pairs of circuits delay by {facts.SHORTEST_DELAY} to {facts.LONGEST_DELAY} us, and time begins later "
+            "behind them); use shorter ones, or fewer microseconds for a unit of time"
         )
     pairs = 0 if delayed and kind == "axon" else None
     return Wire(position, source, target, kind, size, input_copies if kind == "input" else 1, 0, pairs)

@@ -97,8 +97,8 @@ class BSS2Program(st.AbstractProgram):
 
         **Arguments:** as `run`; `recording`: of which population.
 
-        **Raises:** `ValueError` without a key, if the chip has noise; `UnsupportedError` for a recording of a population
-        that is not there.
+        **Raises:** `ValueError` without a key, if the chip has noise; `UnsupportedError` for a recording of a
+        population that is not there.
         """
         if recording is not None:
             recording.check([population.name for population in self.placement.populations])
