@@ -58,19 +58,21 @@ def crossing(
     through = end >= threshold
     # Where it turns, `v = i`: a peak is never higher than the current at the start.
     may_peak = ~through & ~at_once & (i > v) & (i > threshold)
-    high = u.copy()
     turn = _turn(v, i, c)
     inside = (turn > 0) & (turn < u)
     top = flow(v, i, np.where(inside, turn, 0.0), c)[0]
     peaks = may_peak & inside & (top >= threshold)
     rises = i > v
     # A crossing on the way up to a maximum lies before it, one on the way up from a minimum after it.
-    high = np.where(inside & rises & (top >= threshold), turn, high)
-    low = np.where(inside & ~rises, turn, 0.0)
+    to_peak, from_dip = inside & rises & (top >= threshold), inside & ~rises
+    high, v_high = np.where(to_peak, turn, u), np.where(to_peak, top, end)
+    low, v_low = np.where(from_dip, turn, 0.0), np.where(from_dip, top, v)
     found = np.full(v.shape, np.inf)
     hit = (through | peaks) & ~at_once
     if hit.any():
-        found[hit] = _root(v[hit], i[hit], low[hit], high[hit], threshold[hit], c.take(hit))
+        share = (threshold[hit] - v_low[hit]) / (v_high[hit] - v_low[hit])
+        guess = low[hit] + share * (high[hit] - low[hit])
+        found[hit] = _root(v[hit], i[hit], low[hit], guess, high[hit], threshold[hit], c.take(hit))
     found[at_once] = 0.0
     return found
 
@@ -83,20 +85,25 @@ def _turn(v: np.ndarray, i: np.ndarray, c: Constants) -> np.ndarray:
 
 
 def _root(
-    v: np.ndarray, i: np.ndarray, low: np.ndarray, high: np.ndarray, threshold: np.ndarray, c: Constants
+    v: np.ndarray,
+    i: np.ndarray,
+    low: np.ndarray,
+    time: np.ndarray,
+    high: np.ndarray,
+    threshold: np.ndarray,
+    c: Constants,
 ) -> np.ndarray:
     """Where `v` rises through the threshold between `low` and `high`: Newton's iteration, kept inside a bracket."""
-    time = high
     for _ in range(100):
         v_now, i_now = flow(v, i, time, c)
-        below = v_now < threshold
-        low, high = np.where(below, time, low), np.where(below, high, time)
+        excess = v_now - threshold
+        low, high = np.where(excess < 0, time, low), np.where(excess < 0, high, time)
         slope = (i_now - v_now) / c.tau_mem
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = time - (v_now - threshold) / slope
-        safe = (slope > 0) & (step >= low) & (step <= high)
-        following = np.where(safe, step, 0.5 * (low + high))
-        done = np.abs(following - time) <= 4e-16 * high
+        rising = slope > 0
+        step = time - excess / np.where(rising, slope, 1.0)
+        following = np.where(rising & (step >= low) & (step <= high), step, 0.5 * (low + high))
+        # Either is round-off: of the potential, where the crossing is flat, or of the time.
+        done = (np.abs(excess) <= 4e-15) | (np.abs(following - time) <= 1e-14 * high)
         time = following
         if done.all():
             break
