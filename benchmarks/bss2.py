@@ -20,7 +20,7 @@ from saltation_train import Recipe
 ROOT = Path(__file__).parents[1]
 KINDS = {"w": "weights alone", "axonal": "weights and axonal delays"}
 CHIPS = range(5)
-IDEAL_EPOCHS, LOOP_EPOCHS, SEED = 150, 40, 0
+IDEAL_EPOCHS, LOOP_EPOCHS, SEED = 150, 30, 0
 # How networks are trained, beyond the plain recipe.
 VARIANTS: dict[str, dict[str, Any]] = {"plain": {}, "more inputs": {"bias": True}, "noise-aware": {"noise": 0.05}}
 # In which order, and whether the chips are calibrated.

@@ -32,8 +32,9 @@ _PATTERNS = (
     (4, 8, 12, 8.0),
 )
 _BIASES = (0.0, 0.5, 1.4, 2.5)
-# What is known before: how far off circuits are (as a logarithm), and how exact a median of spike times is, in us.
-_PRIOR, _PRECISION = 0.1, 0.05
+# What is known before: how far off circuits are (as a logarithm), how exact the median of a sharp spike time is (us),
+# and how much less exact that of a flat crossing, for each microsecond by which it moves with a parameter's logarithm.
+_PRIOR, _PRECISION, _FLATNESS = 0.1, 0.025, 0.02
 # Delays at which the law of a pair is measured, in microseconds beyond the shortest.
 _DELAYS = (2.0, 20.0)
 # Pairs come right behind their population: with so many other neurons before it, and of such sizes, every circuit that
@@ -106,28 +107,38 @@ def _measure_neurons(
 
 
 def _fit(measured: np.ndarray, taus: tuple[float, float]) -> tuple[np.ndarray, float]:
-    """Factors `[5, 512]` (time constants, excitatory and inhibitory gain, bias) and by how much stamps are late.
+    """Factors `[5, 512]` (time constants, excitatory and inhibitory gain, bias) and by how much stamps are late."""
+    logs, late = np.zeros((5, facts.NEURONS)), 0.0
+    for turn in range(12):
+        logs, residual = _improve(logs, measured - late, taus, robust=turn > 3)
+        late += float(np.median(residual))
+    return np.exp(logs), late
 
-    Gauss-Newton on the logarithms of the factors, for all circuits at once.
+
+def _improve(
+    logs: np.ndarray, measured: np.ndarray, taus: tuple[float, float], *, robust: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """One step of Gauss and Newton on the logarithms of the factors, of all circuits at once, and what is left over.
+
+    A `robust` step leaves out what is far off: a spike that comes one input earlier or later than in the model.
     """
-    logs, late = np.zeros((5, facts.NEURONS)), np.zeros(facts.NEURONS)
-    step, prior = 1e-4, (_PRECISION / _PRIOR) ** 2
-    for _ in range(8):
-        at = _predict(logs, taus)
-        moved = [_predict(logs + step * np.eye(5)[k][:, None], taus) for k in range(5)]
-        known = np.isfinite(measured) & np.isfinite(at) & np.all(np.isfinite(moved), axis=0)
-        at, wanted = np.where(known, at, 0.0), np.where(known, measured, 0.0)
-        columns = [(np.where(known, m, 0.0) - at) / step for m in moved]
-        # A flat crossing moves with everything, and with the noise most: its row counts less.
-        weight = known / (1.0 + np.max(np.abs(columns), axis=0) / np.mean(taus))
-        jacobian = np.stack([*columns, np.ones_like(at)], axis=-1) * weight[..., None]
-        jacobian = np.moveaxis(jacobian.reshape(-1, facts.NEURONS, 6), 1, 0)
-        error = np.moveaxis(((wanted - at - late) * weight).reshape(-1, facts.NEURONS), 1, 0)
-        normal = np.swapaxes(jacobian, 1, 2) @ jacobian + prior * np.eye(6)
-        toward = np.swapaxes(jacobian, 1, 2) @ error[..., None] - prior * np.stack([*logs, late], axis=-1)[..., None]
-        change = np.clip(np.linalg.solve(normal, toward)[..., 0].T, -0.2, 0.2)
-        logs, late = logs + change[:5], late + change[5]
-    return np.exp(logs), float(np.median(late))
+    step = 1e-4
+    at = _predict(logs, taus)
+    moved = [_predict(logs + step * np.eye(5)[k][:, None], taus) for k in range(5)]
+    known = np.isfinite(measured) & np.isfinite(at) & np.all(np.isfinite(moved), axis=0)
+    at, measured = np.where(known, at, 0.0), np.where(known, measured, 0.0)
+    columns = [(np.where(known, m, 0.0) - at) / step for m in moved]
+    # A flat crossing moves with everything, and with the noise most.
+    weight = known / (_PRECISION + _FLATNESS * np.max(np.abs(columns), axis=0))
+    error = (measured - at) * weight
+    if robust:
+        weight = weight / (1.0 + (error / 4.0) ** 2)
+    jacobian = np.moveaxis((np.stack(columns, axis=-1) * weight[..., None]).reshape(-1, facts.NEURONS, 5), 1, 0)
+    target = np.moveaxis(((measured - at) * weight).reshape(-1, facts.NEURONS), 1, 0)
+    normal = np.swapaxes(jacobian, 1, 2) @ jacobian + np.eye(5) / _PRIOR**2
+    toward = np.swapaxes(jacobian, 1, 2) @ target[..., None] - logs.T[..., None] / _PRIOR**2
+    change = np.clip(np.linalg.solve(normal, toward)[..., 0].T, -0.1, 0.1)
+    return logs + change, (measured - at)[weight > 0]
 
 
 def _predict(logs: np.ndarray, taus: tuple[float, float]) -> np.ndarray:
