@@ -49,7 +49,7 @@ def test_it_agrees_with_ode_on_neurons_that_spike_often(network, times):
 
 def test_a_bias_current_and_potentials_of_any_scale(times):
     """A leak, a threshold and a reset that are not 0, 1 and 0; a constant current; one-to-one synapses."""
-    neuron = AtMostOnce(LIF(3, tau_mem=20.0, tau_syn=10.0, v_leak=-60.0, v_threshold=-50.0, v_reset=-65.0))
+    neuron = AtMostOnce(LIF(3, tau_mem=20.0, tau_syn=10.0, v_leak=-60.0, v_threshold=-50.0, v_reset=-62.0))
     connections = [
         st.Connection("in", "out", st.Dense(jnp.asarray(20.0 * np.random.RandomState(0).rand(3, 3)))),
         st.Connection("in", "out", st.OneToOne(3, jnp.array([5.0, -30.0, 60.0])), st.Delay(2.5)),

@@ -29,7 +29,7 @@ def layers(*sizes, neuron=None, delay=None):
 def test_the_placement_says_where_everything_is():
     placement = prepared(layers(4, 30, 3, delay="axonal")).placement
     hidden, out = placement.populations
-    assert (hidden.circuits, out.circuits) == (range(0, 30), range(60, 63))
+    assert (hidden.circuits, out.circuits) == (range(30), range(60, 63))
     (inputs, axons) = placement.wires
     assert (inputs.kind, inputs.copies, inputs.pairs) == ("input", 5, None)
     assert (axons.kind, axons.copies, axons.pairs) == ("axon", 1, 30)

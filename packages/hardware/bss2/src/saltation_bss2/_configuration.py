@@ -53,7 +53,8 @@ def configure(
             weights[wire.position] = found
             saturated += beyond
         if connection.delay is not None:
-            value = connection.delay.per_source(network.size(wire.source), network.size(wire.target))
+            assert isinstance(connection.delay, st.DelayParts)
+            value = connection.delay.source
             delay = units.to_chip(np.zeros(wire.size) if value is None else np.asarray(value, float))
             if wire.pairs is not None:
                 delay, beyond = _setting(delay, wire, effects, circuits)

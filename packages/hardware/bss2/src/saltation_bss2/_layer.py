@@ -1,19 +1,15 @@
 """A layer of emulated neurons under the spikes that reach it: from event to event, a whole batch at once."""
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 
 from ._flow import Constants, crossing, flow
 
 
-class Noise(Protocol):
-    """A noise of the potential that goes on from event to event."""
-
-    def __call__(self, elapsed: np.ndarray) -> np.ndarray:
-        """Its values `[batch, n]` after `elapsed`, `[batch]`."""
-        ...
+# A noise of the potential that goes on from event to event: its values `[batch, n]` after `elapsed`, `[batch]`.
+Noise = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
