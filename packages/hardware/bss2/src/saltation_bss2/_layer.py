@@ -7,7 +7,6 @@ import numpy as np
 
 from ._flow import Constants, crossing, flow
 
-
 # A noise of the potential that goes on from event to event: its values `[batch, n]` after `elapsed`, `[batch]`.
 Noise = Callable[[np.ndarray], np.ndarray]
 
