@@ -222,7 +222,8 @@ def bss2():
                 place[kinds == kind], offset[kinds == kind], "o", ms=3, color=colour, label=label if not chip else None
             )
     a.axhspan(-0.3, 0.1, color=GREY, alpha=0.25, lw=0)
-    a.set(xlabel="chip", ylabel="offset [$\\tau$]", xticks=list(chips), title="a   offsets of neurons; grey: measured")
+    a.set(xlabel="chip", ylabel="offset [$\\tau$]", xticks=list(chips), ylim=(-0.65, 0.2))
+    a.set_title("a   offsets of neurons; grey: measured")
     a.legend(frameon=False, loc="lower left", ncols=2)
 
     together = np.concatenate(residuals)
@@ -237,15 +238,18 @@ def bss2():
     jitter = np.concatenate([difference(x, y) for x, y in zip(first, second)]) / np.sqrt(2) * 1e3
     jitter = jitter[np.isfinite(jitter)]
     width = 1.4826 * np.median(np.abs(jitter))
-    grid = np.linspace(-1200, 1200, 241)
+    # Bins hold whole steps of a stamp, which are 8 ns over the root of two.
+    grid = np.arange(-212, 213) * (8 / np.sqrt(2))
+    grid = grid[::4]
     c.hist(jitter, grid, histtype="step", density=True, color=BLUE)
     c.plot(grid, np.exp(-((grid / width) ** 2) / 2) / (width * np.sqrt(2 * np.pi)), color=GREY)
     c.set(xlabel="jitter of a spike between runs [ns]", ylabel="density", yscale="log", ylim=(1e-6, 1e-2))
     c.set_title(f"c   robust standard deviation {width:.0f} ns")
 
-    lost = np.concatenate([np.isinf(found) & np.isfinite(ideal) for found in first], axis=1)[:150]
+    whole = [run(BSS2Emulator(chip, effects="-loss"), 1) for chip in chips]
+    lost = np.concatenate([np.isinf(x) & np.isfinite(y) for x, y in zip(first, whole)], axis=1)[:150]
     d.imshow(lost.T, aspect="auto", cmap="Greys", interpolation="nearest")
-    d.set(xlabel="sample", ylabel="neuron of all chips", title="d   missing spikes come in bursts")
+    d.set(xlabel="sample", ylabel="neuron of all chips", title="d   spikes are lost in bursts")
     return figure
 
 
