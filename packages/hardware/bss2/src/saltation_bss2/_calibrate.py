@@ -183,8 +183,8 @@ def _measure_delays(
     """The pairs behind `size` neurons, which come after `others`; their settings, and their median delays."""
     neurons = {"sources": _neurons(size, 12.0, 6.0), "target": _neurons(1, 12.0, 6.0)}
     if others:
-        # Circuits are given out in the order of stages, in which those without a connection that come last are first.
-        neurons["others"] = _neurons(others, 12.0, 6.0)
+        # Circuits are given out in the order of stages, in which the last unconnected name comes first.
+        neurons["unused"] = _neurons(others, 12.0, 6.0)
     behind = st.Delay(jnp.full(size, delay), kind="axonal")
     connections = [
         st.Connection("in", "sources", st.Dense(jnp.full((1, size), 10.0))),
