@@ -14,6 +14,7 @@ import saltation as st
 from ._arrivals import Source, layer_of
 from ._layer import first_spikes
 from ._membrane import AbstractMembrane, membrane_of
+from ._native import problem as native_problem
 
 
 class DelGrad(st.AbstractReplayMethod):
@@ -49,8 +50,13 @@ class DelGrad(st.AbstractReplayMethod):
     provides: ClassVar[frozenset[str]] = frozenset({"spikes"})
 
     gradient_limit: float | int | None = eqx.field(static=True, default=None)
+    kernel: str = eqx.field(static=True, default="auto")
 
     def __check_init__(self):
+        if self.kernel not in ("auto", "native", "jax"):
+            raise ValueError(f"DelGrad got kernel={self.kernel!r}; expected 'auto', 'native' or 'jax'.")
+        if self.kernel == "native" and (problem := native_problem()):
+            raise ValueError(f"DelGrad got kernel='native', but there is no native kernel: {problem}; or use 'auto'.")
         limit = self.gradient_limit
         if limit is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
             raise ValueError(f"DelGrad got gradient_limit={limit}; expected a positive number, or None for no limit.")
@@ -135,9 +141,14 @@ class DelGrad(st.AbstractReplayMethod):
             (name,) = stage.populations
             membrane = _membrane(network, name, dtype)
             armed.append(jnp.all(jnp.asarray(membrane.theta) > 0))
-            layer = layer_of(network, name, membrane, sources, dtype, replayed=observed is not None)
-            given = None if observed is None else jax.lax.stop_gradient(observed[name].first().astype(dtype))
-            times, slope = first_spikes(layer, t1=float(t1), observed=given, gradient_limit=self.gradient_limit)
+            layer, late = layer_of(network, name, membrane, sources, dtype, replayed=observed is not None)
+            given = None if observed is None else observed[name].first().astype(dtype)
+            times, slope = first_spikes(
+                layer, t1=float(t1), observed=given, gradient_limit=self.gradient_limit, kernel=self.kernel
+            )
+            if late is not None:
+                times = times + late
+                times, slope = (jnp.where(times <= t1, x, jnp.inf) for x in (times, slope))
             sources[name] = times
             fires = jax.lax.stop_gradient(jnp.isfinite(times))
             stats["spike_count"][name] = fires.astype(jnp.int32)
