@@ -130,9 +130,9 @@ def _jvp(primals, tangents, *, setup):
     wanted = tuple(
         k for k, (tangent, good) in enumerate(zip(tangents, floating, strict=True)) if good and type(tangent) is not ad.Zero
     )
-    zero = ad.Zero.from_primal_value(slope)
+    zero = ad.Zero(jax.typeof(slope))
     if not wanted:
-        return [times, slope], [ad.Zero.from_primal_value(times), zero]
+        return [times, slope], [ad.Zero(jax.typeof(times)), zero]
     given = [tangents[k] for k in wanted]
     return [times, slope], [_tangent.bind(times, slope, *primals, *given, setup=setup, wanted=wanted), zero]
 
