@@ -44,13 +44,17 @@ inline void in_order(std::vector<Arrival<T>>& arrivals, std::vector<Arrival<T>>&
   T time[kFew + kLanes<T>];
   for (int k = 0; k < n; ++k) time[k] = arrivals[k].time;
   for (int k = n; k < n + kLanes<T>; ++k) time[k] = std::numeric_limits<T>::infinity();
+  Mask<T> lane;
+  for (int l = 0; l < kLanes<T>; ++l) lane[l] = l;
   spare.resize(n);
   for (int k = 0; k < n; ++k) {
-    Mask<T> before{};
-    for (int l = 0; l < n; l += kLanes<T>) before -= load<T>(time + l) < all<T>(time[k]);
+    const Vec<T> mine = all<T>(time[k]);
     int rank = 0;
-    for (int l = 0; l < kLanes<T>; ++l) rank += int(before[l]);
-    for (int l = 0; l < k; ++l) rank += time[l] == time[k];
+    for (int l = 0; l < n; l += kLanes<T>) {
+      const Vec<T> other = load<T>(time + l);
+      // Of equal times, the first one given comes first.
+      rank += count<T>((other < mine) | ((other == mine) & (lane < typename LaneTypes<T>::Int(k - l))));
+    }
     spare[rank] = arrivals[k];
   }
   arrivals.swap(spare);

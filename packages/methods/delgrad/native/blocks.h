@@ -62,22 +62,16 @@ struct Block {
 
   // Lanes of an array `[..., neurons]` from `offset` on; 0 beyond the last neuron.
   Vec<T> read(const T* from, int64_t offset, int r) const {
-    const int64_t j = first + r * kLanes<T>;
-    if (j + kLanes<T> <= neurons) return load<T>(from + offset + j);
-    Vec<T> v{};
-    for (int l = 0; j + l < neurons; ++l) v[l] = from[offset + j + l];
-    return v;
+    return load_some<T>(from + offset + first + r * kLanes<T>, real[r]);
   }
 
   void write(T* to, int64_t sample, int r, Vec<T> v) const {
-    const int64_t j = first + r * kLanes<T>;
-    if (j + kLanes<T> <= neurons) return store<T>(to + sample * neurons + j, v);
-    for (int l = 0; j + l < neurons; ++l) to[sample * neurons + j + l] = v[l];
+    store_some<T>(to + sample * neurons + first + r * kLanes<T>, real[r], v);
   }
 
   void add(T* to, int r, Vec<T> v) const {
-    const int64_t j = first + r * kLanes<T>;
-    for (int l = 0; l < kLanes<T> && j + l < neurons; ++l) to[j + l] += v[l];
+    to += first + r * kLanes<T>;
+    store_some<T>(to, real[r], load_some<T>(to, real[r]) + v);
   }
 };
 

@@ -126,6 +126,48 @@ inline bool any(Mask<double> mask) {
 #endif
 }
 
+// In how many lanes of a mask.
+template <typename T>
+inline int count(Mask<T> mask) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return __builtin_popcount(unsigned(_mm256_movemask_ps((__m256)mask)));
+  return __builtin_popcount(unsigned(_mm256_movemask_pd((__m256d)mask)));
+#else
+  int number = 0;
+  for (int l = 0; l < kLanes<T>; ++l) number -= int(mask[l]);
+  return number;
+#endif
+}
+
+// The lanes of a mask from memory, 0 elsewhere, where nothing is touched; the mask is of the first lanes.
+template <typename T>
+inline Vec<T> load_some(const T* from, Mask<T> mask) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm256_maskload_ps((const float*)from, (__m256i)mask);
+  } else {
+    return (Vec<T>)_mm256_maskload_pd((const double*)from, (__m256i)mask);
+  }
+#else
+  Vec<T> v{};
+  for (int l = 0; l < kLanes<T> && mask[l]; ++l) v[l] = from[l];
+  return v;
+#endif
+}
+
+template <typename T>
+inline void store_some(T* to, Mask<T> mask, Vec<T> v) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    _mm256_maskstore_ps((float*)to, (__m256i)mask, (__m256)v);
+  } else {
+    _mm256_maskstore_pd((double*)to, (__m256i)mask, (__m256d)v);
+  }
+#else
+  for (int l = 0; l < kLanes<T> && mask[l]; ++l) to[l] = v[l];
+#endif
+}
+
 template <typename T>
 inline T sum(Vec<T> v) {
   T total = 0;

@@ -41,11 +41,8 @@ struct Response {
 // The arrivals of all samples, with their factors.
 template <typename T>
 struct Factors {
-  struct Factor {
-    T x, s;
-  };
   std::vector<Arrival<T>> arrival;
-  std::vector<Factor> factor;
+  std::vector<T> x, s;
   std::vector<size_t> begin;
   std::vector<bool> ordered;
   bool shared;
@@ -65,13 +62,11 @@ struct Factors {
     }
     begin.push_back(arrival.size());
     if (!factored) return;
-    factor.resize(arrival.size() + kLanes<T>);
-    T time[kLanes<T>] = {};
+    x.resize(arrival.size() + kLanes<T>), s.resize(x.size());
+    for (size_t k = 0; k < arrival.size(); ++k) x[k] = arrival[k].time;
     for (size_t k = 0; k < arrival.size(); k += kLanes<T>) {
-      for (int l = 0; l < kLanes<T> && k + l < arrival.size(); ++l) time[l] = arrival[k + l].time;
-      const Vec<T> t = load<T>(time);
-      const Vec<T> x = exponential<T>(t * membrane.rate_mem), s = exponential<T>(t * membrane.rate_syn);
-      for (int l = 0; l < kLanes<T>; ++l) factor[k + l] = {x[l], s[l]};
+      const Vec<T> t = load<T>(&x[k]);
+      store<T>(&s[k], exponential<T>(t * membrane.rate_syn)), store<T>(&x[k], exponential<T>(t * membrane.rate_mem));
     }
   }
 };
@@ -126,7 +121,7 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
       for (size_t k = begin; k < end; ++k) {
         const Arrival<T>& arrival = stimuli.arrival[k];
         if (ordered && arrival.time >= last) break;
-        const T x = factored ? stimuli.factor[k].x : T(0), s = factored ? stimuli.factor[k].s : T(0);
+        const T x = factored ? stimuli.x[k] : T(0), s = factored ? stimuli.s[k] : T(0);
         for (int r = 0; r < registers; ++r) {
           Vec<T> u = time[r] - arrival.time;
           if (!factored && layer.delay) u -= load<T>(delay.row(block.number, arrival.source) + r * lanes);

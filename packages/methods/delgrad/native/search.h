@@ -68,8 +68,7 @@ inline void finish(const Membrane<T, kind>& membrane, const Walker<T, kind>* wal
 // The intervals between the arrivals of every sample, the last one up to t1, with what each does to a state.
 template <typename T>
 struct Timeline {
-  std::vector<Flow<T>> flow;
-  std::vector<T> end;
+  std::vector<T> x, k, s, d, end;
   std::vector<int32_t> source, count;
   int64_t slots;
   bool shared;  // one stimulus for the whole batch
@@ -78,7 +77,7 @@ struct Timeline {
   Timeline(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane)
       : slots((layer.arrivals / kLanes<T> + 1) * kLanes<T>), shared(layer.time.stride == 0 && layer.source.stride == 0) {
     const int64_t stimuli = shared ? 1 : layer.batch;
-    flow.resize(size_t(stimuli * slots)), end.resize(size_t(stimuli * slots));
+    for (auto* part : {&x, &k, &s, &d, &end}) part->resize(size_t(stimuli * slots));
     source.resize(size_t(stimuli * slots)), count.resize(size_t(stimuli));
     std::vector<Arrival<T>> arrivals, spare;
     std::vector<T> gap(static_cast<size_t>(slots));
@@ -87,15 +86,18 @@ struct Timeline {
       in_order(arrivals, spare);
       const int number = count[b] = int(arrivals.size());
       T* ends = end.data() + b * slots;
-      for (int k = 0; k < number; ++k) ends[k] = arrivals[k].time, source[b * slots + k] = arrivals[k].source;
+      for (int n = 0; n < number; ++n) ends[n] = arrivals[n].time, source[b * slots + n] = arrivals[n].source;
       ends[number] = T(layer.t1);
-      for (int k = 0; k < slots; ++k) gap[k] = k <= number ? ends[k] - (k ? ends[k - 1] : T(0)) : T(0);
-      for (int k = 0; k <= number; k += kLanes<T>) {
-        const Flow<Vec<T>> f = membrane.flow(load<T>(gap.data() + k));
-        for (int l = 0; l < kLanes<T>; ++l) flow[b * slots + k + l] = {f.x[l], f.k[l], f.s[l], f.d[l]};
+      for (int n = 0; n < slots; ++n) gap[n] = n <= number ? ends[n] - (n ? ends[n - 1] : T(0)) : T(0);
+      for (int n = 0; n <= number; n += kLanes<T>) {
+        const Flow<Vec<T>> f = membrane.flow(load<T>(gap.data() + n));
+        const int64_t to = b * slots + n;
+        store<T>(&x[to], f.x), store<T>(&k[to], f.k), store<T>(&s[to], f.s), store<T>(&d[to], f.d);
       }
     }
   }
+
+  Flow<T> flow(int64_t n) const { return {x[n], k[n], s[n], d[n]}; }
 };
 
 // Neurons that see the arrivals in one order: the decay over an interval is computed once a sample.
@@ -111,7 +113,7 @@ void search_shared(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes
     T start = 0;
     for (int k = 0; k <= count; ++k) {
       const T end = timeline.end[offset + k];
-      const Flow<T>& flow = timeline.flow[offset + k];
+      const Flow<T> flow = timeline.flow(offset + k);
       const T* kick = k < count ? weight.row(block.number, timeline.source[offset + k]) : nullptr;
       Mask<T> waiting{};
       for (int r = 0; r < registers; ++r) {
