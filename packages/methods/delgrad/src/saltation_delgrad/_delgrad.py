@@ -23,8 +23,8 @@ class DelGrad(st.AbstractReplayMethod):
     The spike time `T` solves `v(T) = sum_i w_i kappa(T - t_i) = theta` over the arrivals `t_i < T`, each late by its
     axonal, dendritic and synaptic delay. `dT/dw_i = -kappa(T - t_i) / v'(T)`, `dT/dt_i = w_i kappa'(T - t_i) / v'(T)`;
     thresholds, time constants, currents and input times have gradients of the same kind. The search takes no root but
-    one a neuron: a quadratic for `tau_mem = 2 tau_syn`, a logarithm without a leak, a bracketed Newton iteration for
-    any other ratio.
+    one a neuron: a quadratic for `tau_mem = 2 tau_syn`, Lambert's function for `tau_mem = tau_syn`, a logarithm without
+    a leak, a bracketed Newton iteration for any other ratio.
 
     Neurons are `AtMostOnce(LIF(...))` or `AtMostOnce(IF(...))`, in networks without cycles. Reverse mode only:
     `jax.grad`, `jax.vjp` and `jax.jacrev` work, `jax.jvp` and `jax.jacfwd` raise.
@@ -34,8 +34,10 @@ class DelGrad(st.AbstractReplayMethod):
     - `gradient_limit`: zeroes the gradient by all weights of a neuron, in a sample where the largest of them exceeds
       it, before the batch is averaged; in the unit of one sample's loss over that of a weight (0.2 in the published
       code). `None` for exact gradients: a limit is a bias.
+    - `kernel`: "auto" takes the native kernel on a CPU where it was built, else plain JAX; "native" insists on it, "jax"
+      does without. Both compute the same. Layers whose time constants are arrays are always for plain JAX.
 
-    **Raises:** `ValueError` for a limit that is not positive.
+    **Raises:** `ValueError` for a limit that is not positive, an unknown kernel, or a native one that there is not.
 
     Göltz et al., "DelGrad: exact event-based gradients for training delays and weights on spiking neuromorphic
     hardware", Nature Communications 2025.

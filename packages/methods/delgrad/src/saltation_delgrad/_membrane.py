@@ -209,6 +209,7 @@ def membrane_of(constants: st.LIFDynamics, size: int, dtype) -> AbstractMembrane
     return Leaky(tau_mem / constants.g_leak, tau_syn, theta * constants.g_leak)
 
 
-def over_rows(tree: Any) -> Any:
-    """Arrays `[n]` as they combine with arrays `[rows, n]`."""
-    return jax.tree.map(lambda x: x[None] if eqx.is_array(x) and x.ndim == 1 else x, tree)
+def over_rows(tree: Any, axes: int = 1) -> Any:
+    """Arrays `[n]` as they combine with arrays that have as many `axes` in front of that of the neurons."""
+    widen = lambda x: x.reshape(*[1] * axes, -1) if eqx.is_array(x) and x.ndim == 1 else x  # noqa: E731
+    return jax.tree.map(widen, tree)
