@@ -39,7 +39,7 @@ def _layer(membrane, arrivals, dtype, *, own):
         membrane=eqx.tree_at(lambda m: m.theta, membrane, number(np.linspace(0.8, 1.2, N))),
         time=number(time),
         source=jnp.asarray(source, jnp.int32),
-        weight=number(rng.normal(0.5, 1.5, (UNITS, N)) * 5 / arrivals**0.5),
+        weight=number(rng.normal(0.0, 7.0, (UNITS, N)) / arrivals**0.5 + 30.0 / arrivals),
         delay=number(rng.uniform(0.0, 5.0, (UNITS, N))) if own else None,
         drive=number(rng.normal(0.1, 0.3, N)),
         ordered=False,
@@ -72,7 +72,7 @@ def test_both_kernels_find_the_same(native, membrane, own):
         layer = _layer(MEMBRANES[membrane], ARRIVALS[arrivals], dtype, own=own)
         (_, (times, slope)), gradient = _outcome(layer, native, limit)
         (_, (expected, expected_slope)), wanted = _outcome(layer, "jax", limit)
-        assert 0.4 < np.isfinite(expected).mean() <= 1.0 and times.dtype == dtype
+        assert 0.3 < np.isfinite(expected).mean() <= 1.0 and times.dtype == dtype
         rtol = 1e-8 if dtype == jnp.float64 else 1e-2
         np.testing.assert_allclose(times, expected, rtol=rtol / 10)
         steep = np.asarray(expected_slope) > 1e-3

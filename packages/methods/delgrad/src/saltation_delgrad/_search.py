@@ -92,7 +92,7 @@ def _chunk(layer: "Layer", v: Array, i: Array, start: Array, ends: Array, source
     size = ends.shape[0]
     since = ends[:, None] - ends[None, :]
     past = jnp.tril(jnp.ones((size, size), bool)).reshape(size, size, *[1] * (ends.ndim - 1))
-    after = _states(layer, since, past, layer.kicks(sources), v[None], i[None], ends - start, drive)
+    after = _states(layer, since, past, layer.kicks(sources), v[None], i[None], ends - start[None], drive)
     v_begin, i_begin, begin = (
         jnp.concatenate([old[None], new[:-1]]) for old, new in zip((v, i, start), (*after, ends), strict=True)
     )
