@@ -3,7 +3,8 @@
 Loss (first-spike cross-entropy) and gradient of a batch of 256, float32, one thread on one core, samples a second of
 processor time: the best of several calls. The stimulus is given as spikes. Yin-Yang networks of 5-30-3 neurons with
 every kind of delay and every kind of ratio of the time constants, and 784-350-10 with all inputs spiking. Writes
-`delgrad.json` and `delgrad.md` into benchmarks/results, with the peak memory of a process for each case.
+`delgrad.json` and `delgrad.md` into benchmarks/results, with the peak memory of a process for each case, and
+which share of the hidden neurons and of the outputs spikes.
 """
 
 from _harness import use_one_thread
@@ -41,7 +42,9 @@ def main() -> None:
         for kernel in args.kernels:
             # A process of its own, for the memory of this case alone.
             command = [sys.executable, __file__, "--one", str(case), kernel, "--seconds", str(args.seconds)]
-            answer = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
+            answer = subprocess.run(
+                command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"}
+            )
             if answer.returncode:
                 raise SystemExit(answer.stderr)
             rows.append(json.loads(answer.stdout.splitlines()[-1]))
@@ -51,7 +54,7 @@ def main() -> None:
     (args.results / "delgrad.md").write_text("\n".join([HEAD, *map(line, rows)]) + "\n")
 
 
-HEAD = """| network | tau_mem / tau_syn | delays | kernel | samples/s | compilation [s] | memory [MB] | spiking hidden, out |
+HEAD = """| network | tau_mem / tau_syn | delays | kernel | samples/s | compilation [s] | memory [MB] | spiking |
 |---|---|---|---|---|---|---|---|"""
 
 

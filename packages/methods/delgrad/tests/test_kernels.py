@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-
 from saltation_delgrad import DelGrad, _library, _native
 from saltation_delgrad._layer import Layer, first_spikes
-from saltation_delgrad._membrane import Leaky, LeakFree
+from saltation_delgrad._membrane import LeakFree, Leaky
 
 T1, N, UNITS = 40.0, 20, 6
 MEMBRANES = {
@@ -121,7 +120,9 @@ def test_a_batch_is_a_sum_of_samples_and_samples_keep_their_own(kernel):
 def test_forward_mode_is_refused_in_words(kernel):
     layer = _layer(MEMBRANES["2 to 1"], 10, jnp.float64, own=False)
     with pytest.raises(TypeError, match="forward-mode.*jax.grad"):
-        jax.jvp(lambda w: _total(eqx.tree_at(lambda x: x.weight, layer, w), kernel)[0], (layer.weight,), (layer.weight,))
+        jax.jvp(
+            lambda w: _total(eqx.tree_at(lambda x: x.weight, layer, w), kernel)[0], (layer.weight,), (layer.weight,)
+        )
 
 
 def test_an_unknown_kernel_is_refused():

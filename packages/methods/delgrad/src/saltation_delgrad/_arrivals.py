@@ -47,7 +47,8 @@ def layer_of(
         membrane=membrane,
         time=jnp.concatenate([part.time for part in parts] or [jnp.zeros(0, dtype)]),
         source=jnp.concatenate(
-            [_numbered(part.source, start) for part, start in zip(parts, first, strict=False)] or [jnp.zeros(0, jnp.int32)]
+            [_numbered(part.source, start) for part, start in zip(parts, first, strict=False)]
+            or [jnp.zeros(0, jnp.int32)]
         ),
         weight=jnp.concatenate([part.weight for part in parts] or [jnp.zeros((0, n), dtype)]),
         delay=delay,

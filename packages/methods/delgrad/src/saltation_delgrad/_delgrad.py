@@ -34,8 +34,8 @@ class DelGrad(st.AbstractReplayMethod):
     - `gradient_limit`: zeroes the gradient by all weights of a neuron, in a sample where the largest of them exceeds
       it, before the batch is averaged; in the unit of one sample's loss over that of a weight (0.2 in the published
       code). `None` for exact gradients: a limit is a bias.
-    - `kernel`: "auto" takes the native kernel on a CPU where it was built, else plain JAX; "native" insists on it, "jax"
-      does without. Both compute the same. Layers whose time constants are arrays are always for plain JAX.
+    - `kernel`: "auto" takes the native kernel on a CPU where it was built, else plain JAX; "native" insists on it,
+      "jax" does without. Both compute the same. Layers whose time constants are arrays are always for plain JAX.
 
     **Raises:** `ValueError` for a limit that is not positive, an unknown kernel, or a native one that there is not.
 

@@ -73,7 +73,9 @@ def pull_back(
     # Of one sample, its own gradient and the sum are one.
     own = {names[k]: setup.batched is not None and (flags[k] or not summed) for k in wanted}
     shapes = [
-        jax.ShapeDtypeStruct((setup.batch if own[name] else 1, *operand.shape[1:]) if name in own else (0,), times.dtype)
+        jax.ShapeDtypeStruct(
+            (setup.batch if own[name] else 1, *operand.shape[1:]) if name in own else (0,), times.dtype
+        )
         for name, operand in zip(_FIELDS, given, strict=True)
         if name != "source"
     ]

@@ -128,7 +128,9 @@ def _jvp(primals, tangents, *, setup):
     if setup.observed:
         floating[-1] = False
     wanted = tuple(
-        k for k, (tangent, good) in enumerate(zip(tangents, floating, strict=True)) if good and type(tangent) is not ad.Zero
+        k
+        for k, (tangent, good) in enumerate(zip(tangents, floating, strict=True))
+        if good and type(tangent) is not ad.Zero
     )
     zero = ad.Zero(jax.typeof(slope))
     if not wanted:

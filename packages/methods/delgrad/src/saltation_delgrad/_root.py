@@ -45,7 +45,7 @@ def lambert_root(w: Array, i: Array, theta: Array, usual: Array) -> Array:
 
 
 def newton_root(motion: Callable[[Array], tuple[Array, Array, Array]], high: Array, hit: Array) -> Array:
-    """Newton's iteration on `[0, high]`, at whose start the potential is below the threshold and at whose end it is not.
+    """Newton's iteration on `[0, high]`, where the potential starts below the threshold and does not end below it.
 
     `motion(u)` gives by how much the potential is above the threshold, its slope, and the derivative of that. A bracket
     is kept, and bisected where a step would leave it.
