@@ -50,39 +50,39 @@ class NativeKernel(BuildHookInterface):
 
 def build(root: Path, library: Path) -> None:
     compiler = find_compiler()
-    headers = jax_headers()
-    sources = sorted((root / "native").iterdir())
-    digest = hashlib.sha256(repr([compiler, FLAGS, FAMILIES, headers]).encode())
-    for path in [*sources, *sorted(headers.rglob("*.h")), Path(__file__)]:
-        digest.update(path.read_bytes())
-    # What was compiled from the same sources before is taken again.
-    folder = root / "build" / digest.hexdigest()[:16]
-    built = folder / library.name
-    if not built.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        compile_all(compiler, headers, root / "native", folder, built)
-    # A new file: the old one may be loaded by a process that runs.
-    library.unlink(missing_ok=True)
-    shutil.copyfile(built, library)
-
-
-def compile_all(compiler: list[str], headers: Path, native: Path, folder: Path, library: Path) -> None:
-    commands, objects = [], []
-
-    def add(source: str, name: str, *options: str) -> None:
-        objects.append(str(folder / f"{name}.o"))
-        commands.append([*compiler, *FLAGS, *options, "-c", str(native / source), "-o", objects[-1]])
-
+    headers, jaxlib = jax_headers()
+    native, folder = root / "native", root / "build"
+    folder.mkdir(exist_ok=True)
+    objects = []
     for family, options in FAMILIES.items():
         for number in ("float", "double"):
             names = [f"-DSALTATION_ARCH={family}", f"-DSALTATION_NUMBER={number}"]
-            add("kernel.cc", f"{family}_{number}", *options, *names, f"-DSALTATION_FUNCTIONS={number}_functions")
-    add("ffi.cc", "ffi", f"-I{headers}", f"-DSALTATION_X86={int(X86)}")
+            names += [f"-DSALTATION_FUNCTIONS={number}_functions"]
+            objects.append((native / "kernel.cc", [*options, *names], None))
+    names = [f"-DSALTATION_X86={int(X86)}", f'-DSALTATION_JAXLIB="{jaxlib}"']
+    objects.append((native / "ffi.cc", [f"-I{headers}", *names], headers))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(run, commands))
-    linked = folder / "linked.so"
-    run([*compiler, "-shared", *objects, "-o", str(linked)])
-    linked.replace(library)
+        compiled = list(pool.map(lambda one: compile_once(compiler, *one, folder), objects))
+    linked = folder / library.name
+    run([*compiler, "-shared", *map(str, compiled), "-o", str(linked)])
+    # A new file: the old one may be loaded by a process that runs.
+    library.unlink(missing_ok=True)
+    shutil.copyfile(linked, library)
+
+
+def compile_once(compiler: list[str], source: Path, options: list[str], headers: Path | None, folder: Path) -> Path:
+    """The object file; the same as before if nothing that it depends on has changed."""
+    command = [*compiler, *FLAGS, *options, "-c", str(source)]
+    digest = hashlib.sha256(shlex.join(command).encode())
+    included = [] if headers is None else sorted(headers.rglob("*.h"))
+    for path in [source, *sorted(source.parent.glob("*.h")), *included]:
+        digest.update(path.read_bytes())
+    target = folder / f"{source.stem}-{digest.hexdigest()[:16]}.o"
+    if not target.exists():
+        half = target.with_suffix(f".{os.getpid()}")
+        run([*command, "-o", str(half)])
+        half.replace(target)
+    return target
 
 
 def find_compiler() -> list[str]:
@@ -96,12 +96,14 @@ def find_compiler() -> list[str]:
     raise NotBuilt("no C++ compiler was found. Install one (g++ or clang++), or name it: CXX=...")
 
 
-def jax_headers() -> Path:
+def jax_headers() -> tuple[Path, str]:
+    """Where they are, and of which version of jaxlib."""
     try:
         import jax
+        import jaxlib
     except ImportError:
         raise NotBuilt("JAX, whose headers it needs, is not installed where it is built. Install jax first.") from None
-    return Path(jax.ffi.include_dir())
+    return Path(jax.ffi.include_dir()), jaxlib.__version__
 
 
 def run(command: list[str]) -> None:

@@ -1,6 +1,7 @@
 // The kernel's doors for XLA. Every operand of a layer comes with a leading axis, of the batch or of 1 where all samples
 // share it; an empty array stands for nothing.
-#include <string>
+#include <algorithm>
+#include <utility>
 
 #include "call.h"
 #include "xla/ffi/api/ffi.h"
@@ -159,6 +160,9 @@ auto pull_back_binding() {
 }
 
 }  // namespace
+
+// The version of jaxlib whose headers this was compiled with: an older one does not take it.
+extern "C" const char* saltation_jaxlib() { return SALTATION_JAXLIB; }
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_search_f32, search<ffi::F32>, search_binding<ffi::F32>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_search_f64, search<ffi::F64>, search_binding<ffi::F64>());
