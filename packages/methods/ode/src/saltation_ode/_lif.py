@@ -49,11 +49,20 @@ class LIFLayer(eqx.Module):
 
 
 class LIFFound(NamedTuple):
-    """What the search found, arrays of `[n, max_spikes]` and `[n]`."""
+    """The spikes, arrays of `[n, max_spikes]` and `[n]`."""
 
     times: Array
     segment: Array  # how many arrivals came before each spike
     count: Array
+
+
+class LIFReached(NamedTuple):
+    """What else is known of a layer once it has been solved, without a derivative."""
+
+    v: Array  # [S + 1, n], at the samples and at the end
+    i: Array
+    min_slope: Array  # [n]
+    flat: Array  # [n]
     flags: Flags
 
 
@@ -92,16 +101,21 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
     room = 1 if constants.at_most_once else component.max_spikes
     t1 = component.t1
     given = component.observed is not None
+    still = freeze(layer)
     if given:
-        found = _observe(freeze(layer), component.observed[name][:, :room])
+        found, reached = _observe(still, component.observed[name][:, :room], t1)
     else:
-        found = _search(freeze(layer), room, t1, constants.at_most_once)
+        found, reached = _search(still, room, t1, constants.at_most_once)
+        if layer.samples.shape[0]:
+            # The search passes by the samples.
+            _, v, i, _ = _follow(still, found, t1, given)
+            v, i = jnp.concatenate([v[:-1], reached.v]), jnp.concatenate([i[:-1], reached.i])
+            reached = reached._replace(v=v, i=i)
 
     def outputs(layer, found):
-        return _follow(layer, found, t1, given)
+        return _follow(layer, found, t1, given)[:3]
 
-    values = (found.times, *outputs(freeze(layer), found)[1:])
-    times, v, i, slope = attach(outputs, layer, found, values)
+    times, v, i = attach(outputs, layer, found, (found.times, reached.v, reached.i))
     missing = component.max_spikes - room
     times = jnp.pad(times, ((0, 0), (0, missing)), constant_values=jnp.inf)
 
@@ -113,26 +127,26 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
 
     states = jax.vmap(state_at)(layer.samples, v[:-1], i[:-1]) if layer.samples.shape[0] else None
     final = state_at(jnp.inf, v[-1], i[-1])
-    flat = jnp.sum(slope <= 0, axis=1, dtype=jnp.int32)
-    summary = Summary({name: flat}, {name: found.count}, {name: jnp.min(slope, axis=1)}, found.flags)
+    summary = Summary({name: reached.flat}, {name: found.count}, {name: reached.min_slope}, reached.flags)
     return Values({name: times}, None if states is None else {name: states}, {name: final}), summary
 
 
-def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFound:
+def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> tuple[LIFFound, LIFReached]:
     """All spikes up to `t1`: a scan over the intervals between arrivals, and in each as many passes as spikes."""
     n = layer.v.shape[0]
     dtype = layer.v.dtype
     starts, ends = _intervals(layer.time, t1)
-    kicks = jnp.concatenate([layer.kicks, jnp.zeros((1, n), dtype)])
+    arrives = layer.time <= t1
+    kicks = jnp.where(arrives if arrives.ndim == 2 else arrives[:, None], layer.kicks, 0.0)
+    kicks = jnp.concatenate([kicks, jnp.zeros((1, n), dtype)])
+    # The interval after the last arrival counts too.
+    matters = (starts < t1) | jnp.concatenate([arrives, jnp.zeros((1, *arrives.shape[1:]), bool)])
     slots = iota(room)[None, :]
     armed = layer.v < layer.theta
 
-    def first_crossing(v, i, duration):
-        return st.lif_crossing(v, i, duration, layer.drive, layer.theta, layer.tau_mem, layer.tau_syn)
-
     def interval(carry, x):
-        v, i, times, segment, count, overflow, blocked = carry
-        start, end, kick, e = x
+        v, i, *spikes = carry
+        start, end, kick, e, _ = x
         base = jnp.zeros(n, dtype) + start
         left = jnp.zeros(n, dtype) + (end - start)
 
@@ -144,10 +158,13 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
             return st.anywhere(jnp.any(inner[-1]))
 
         def one_spike(inner):
-            v, i, base, left, times, segment, count, overflow, blocked, hit = inner
-            u = jnp.where(hit, first_crossing(v, i, left), 0.0)
-            when = base + u
-            _, i_there = st.lif_flow(v, i, u, layer.drive, layer.tau_mem, layer.tau_syn)
+            v, i, base, left, times, segment, count, min_slope, flat, overflow, blocked, hit = inner
+            u = st.lif_root(v, i, left, hit, layer.drive, layer.theta, layer.tau_mem, layer.tau_syn)
+            when = base + jnp.where(hit, u, 0.0)
+            _, i_there = st.lif_flow(v, i, jnp.where(hit, u, 0.0), layer.drive, layer.tau_mem, layer.tau_syn)
+            slope = (layer.drive + i_there - layer.theta) / layer.tau_mem
+            min_slope = jnp.where(hit, jnp.minimum(min_slope, slope), min_slope)
+            flat = flat + (hit & (slope <= 0)).astype(jnp.int32)
             here = hit[:, None] & (slots == count[:, None])
             times = jnp.where(here, when[:, None], times)
             segment = jnp.where(here, e, segment)
@@ -159,14 +176,13 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
             base = jnp.where(hit, when, base)
             left = jnp.where(hit, jnp.maximum(end - when, 0.0), left)
             hit = hit & spikes_ahead(v, i, left, count, blocked)
-            return v, i, base, left, times, segment, count, overflow, blocked, hit
+            return v, i, base, left, times, segment, count, min_slope, flat, overflow, blocked, hit
 
-        hit = spikes_ahead(v, i, left, count, blocked)
-        inner = (v, i, base, left, times, segment, count, overflow, blocked, hit)
-        inner = lax.while_loop(unfinished, one_spike, inner)
-        v, i, _, left, times, segment, count, overflow, blocked, _ = inner
+        *_, count, _, _, _, blocked = carry
+        inner = (v, i, base, left, *spikes, spikes_ahead(v, i, left, count, blocked))
+        v, i, _, left, *spikes, _ = lax.while_loop(unfinished, one_spike, inner)
         v, i = st.lif_flow(v, i, left, layer.drive, layer.tau_mem, layer.tau_syn)
-        return (v, i + kick, times, segment, count, overflow, blocked), None
+        return (v, i + kick, *spikes), None
 
     no = jnp.zeros((), bool)
     carry = (
@@ -175,29 +191,35 @@ def _search(layer: LIFLayer, room: int, t1: float, at_most_once: bool) -> LIFFou
         jnp.full((n, room), jnp.inf, dtype),
         jnp.zeros((n, room), jnp.int32),
         jnp.zeros(n, jnp.int32),
+        jnp.full(n, jnp.inf, dtype),
+        jnp.zeros(n, jnp.int32),
         no,
         jnp.zeros(n, bool),
     )
-    (_, _, times, segment, count, overflow, _), _ = scan_in_chunks(
+    (v, i, times, segment, count, min_slope, flat, overflow, _), _ = scan_in_chunks(
         interval,
         carry,
-        (starts, ends, kicks, iota(starts.shape[0])),
-        active=lambda _, x: jnp.any(x[0] < t1),
+        (starts, ends, kicks, iota(starts.shape[0]), matters),
+        active=lambda _, x: jnp.any(x[-1]),
         chunk=_CHUNK,
     )
     above = jnp.any(~armed) | jnp.any(layer.v_reset >= layer.theta)
-    return LIFFound(times, segment, count, Flags(overflow, no, no, above))
+    flags = Flags(overflow, no, no, above)
+    return LIFFound(times, segment, count), LIFReached(v[None], i[None], min_slope, flat, flags)
 
 
-def _observe(layer: LIFLayer, times: Array) -> LIFFound:
+def _observe(layer: LIFLayer, times: Array, t1: float) -> tuple[LIFFound, LIFReached]:
     """Spikes that are given, `[n, room]`: where they stand among the arrivals. An arrival at a spike comes after it."""
     count = jnp.sum(jnp.isfinite(times), axis=1, dtype=jnp.int32)
     arrivals = (
         layer.time.T if layer.time.ndim == 2 else jnp.broadcast_to(layer.time, (times.shape[0], *layer.time.shape))
     )
     segment = jax.vmap(lambda a, t: jnp.searchsorted(a, t, side="left"))(arrivals, times)
+    found = LIFFound(times, segment.astype(jnp.int32), count)
+    _, v, i, slope = _follow(layer, found, t1, True)
+    flat = jnp.sum(slope <= 0, axis=1, dtype=jnp.int32)
     no = jnp.zeros((), bool)
-    return LIFFound(times, segment.astype(jnp.int32), count, Flags(no, no, no, no))
+    return found, LIFReached(v, i, jnp.min(slope, axis=1), flat, Flags(no, no, no, no))
 
 
 def _intervals(time: Array, t1: float) -> tuple[Array, Array]:

@@ -185,7 +185,7 @@ class ODE(st.AbstractReplayMethod):
         tolerance = 1e-9 if jnp.finfo(dtype).bits == 64 else 1e-5
         return RungeKuttaFlow.of(
             diffrax.Tsit5() if self.solver is None else self.solver,
-            adaptive=self.step is None,
+            step=None if self.step is None else float(self.step),
             rtol=tolerance if self.rtol is None else self.rtol,
             atol=tolerance if self.atol is None else self.atol,
         )
