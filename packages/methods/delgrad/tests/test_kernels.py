@@ -140,7 +140,7 @@ import saltation as st
 from saltation_delgrad import DelGrad
 from saltation_neurons import LIF, AtMostOnce
 print(_library.in_words())
-weight = lambda *_: jnp.full((2, 1), 3.0)
+weight = lambda *_: jnp.full((2, 1), 10.0)
 network = st.feedforward([2, 1], AtMostOnce(LIF()), weight=weight, key=jax.random.key(0))
 solution = DelGrad().solve(network, {"in": st.Spikes.from_dense(jnp.array([1.0, 2.0]))}, t1=50.0)
 print(float(solution.spikes["out"].first()[0]) < 50.0)
