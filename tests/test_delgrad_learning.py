@@ -15,7 +15,7 @@ def _summary(tmp_path, name, seed, **settings):
     return run.summary
 
 
-# Means over five seeds are in docs/delgrad.md; a single seed may lie one point below.
+# Floors, not means: those over seeds are in docs/delgrad.md.
 @pytest.mark.parametrize(
     ("name", "hidden", "least"),
     [
