@@ -1,4 +1,4 @@
-"""Synapses between images: convolution, its transpose, and average pooling. Populations are (height, width, channels)."""
+"""Synapses between images of shape (height, width, channels): convolution, its transpose, average pooling."""
 
 import abc
 from collections.abc import Sequence

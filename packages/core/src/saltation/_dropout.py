@@ -49,7 +49,9 @@ class Dropout(AbstractParametrised):
         pre = self.sizes()[0]
         kept = jax.random.bernoulli(key, 1 - self.p, (pre,))
         dtype = _dtype(self.inner)
-        return Chain(OneToOne(pre, jnp.where(kept, np.asarray(1 / (1 - self.p), dtype), np.zeros((), dtype))), self.inner)
+        return Chain(
+            OneToOne(pre, jnp.where(kept, np.asarray(1 / (1 - self.p), dtype), np.zeros((), dtype))), self.inner
+        )
 
 
 def _dtype(synapse: AbstractSynapse):

@@ -111,8 +111,8 @@ class Normalised(AbstractSynapse):
 
     def kick(self, index: Int[Array, ""]) -> Float[Array, " post"]:
         raise UnsupportedError(
-            "Normalised has a constant part, of which a single spike has no share, so it has no kick. Use a method that "
-            "works with rates, such as 'equilibrium', or put its linear part, `parts()[0]`, into the network."
+            "Normalised has a constant part, of which a single spike has no share, so it has no kick. Use a method "
+            "that works with rates, such as 'equilibrium', or put its linear part, `parts()[0]`, into the network."
         )
 
     def _spread(self, values: Float[Array, " channels"]) -> Float[Array, " post"]:
@@ -134,6 +134,4 @@ def updated(network: Network, updates: dict[str, Any]) -> Network:
 def statistics_of(tree: Any) -> Any:
     """A filter that is true for the statistics of normalisations, which solutions update and nothing trains."""
     is_statistics = lambda node: isinstance(node, Statistics)  # noqa: E731
-    return jax.tree.map(
-        lambda node: jax.tree.map(lambda _: is_statistics(node), node), tree, is_leaf=is_statistics
-    )
+    return jax.tree.map(lambda node: jax.tree.map(lambda _: is_statistics(node), node), tree, is_leaf=is_statistics)

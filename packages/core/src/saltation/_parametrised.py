@@ -48,4 +48,6 @@ def resolved(tree: Tree, *, key: PRNGKeyArray | None = None) -> Tree:
         count += 1
         return resolved(node.resolve(key=own), key=own)
 
-    return jax.tree.map(replace, tree, is_leaf=lambda node: isinstance(node, AbstractParametrised) or eqx.is_array(node))
+    return jax.tree.map(
+        replace, tree, is_leaf=lambda node: isinstance(node, AbstractParametrised) or eqx.is_array(node)
+    )

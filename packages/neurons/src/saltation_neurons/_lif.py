@@ -50,7 +50,6 @@ class LIF(st.AbstractNeuron):
 
     ```python
     hidden = LIF(30, tau_mem=20.0, tau_syn=10.0)
-    at_equilibrium = LIF(30, tau_mem=20.0, tau_syn=None, reset_mode="subtract")
     ```
     """
 

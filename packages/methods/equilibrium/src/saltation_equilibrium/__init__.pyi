@@ -1,0 +1,15 @@
+from ._anderson import Anderson as Anderson
+from ._contracting import Contracting as Contracting
+from ._contraction import Contraction as Contraction
+from ._contraction import contraction as contraction
+from ._equilibrium import Equilibrium as Equilibrium
+from ._linear_solvers import GMRES as GMRES
+from ._linear_solvers import Dense as Dense
+from ._linear_solvers import JacobianFree as JacobianFree
+from ._monotone import Monotone as Monotone
+from ._operator_norm import operator_norm as operator_norm
+from ._picard import Picard as Picard
+from ._report import NotConvergedWarning as NotConvergedWarning
+from ._solver import AbstractFixedPointSolver as AbstractFixedPointSolver
+from ._solver import AbstractSolver as AbstractSolver
+from ._solver import Solved as Solved
