@@ -83,8 +83,6 @@ def _least_squares(rows: Float[Array, "memory n"], target: Vector) -> Float[Arra
     gram = unit @ unit.T
     # Rows that are nearly parallel, and those that are still empty, must not blow up.
     ridge = 10 * float(jnp.finfo(rows.dtype).eps)
-    solution = jnp.linalg.solve(
-        gram + (ridge + (size == 0).astype(rows.dtype))[:, None] * jnp.eye(rows.shape[0], dtype=rows.dtype),
-        unit @ target,
-    )
+    diagonal = jnp.diag(ridge + (size == 0).astype(rows.dtype))
+    solution = jnp.linalg.solve(gram + diagonal, unit @ target)
     return solution / jnp.where(size > 0, size, 1.0)

@@ -14,10 +14,10 @@ import saltation as st
 class Monotone(st.AbstractParametrised):
     """All-to-all feedback of a population to itself with exactly one equilibrium, whatever its parameters are.
 
-    `W = scale ((1 - margin) 1 - A A^T + B - B^T)`: the symmetric part of `scale - W` is at least `scale margin`, so that
-    `a -> W a + drive - scale a` is strongly monotone, and the clip is the proximal map of the box [0, 1]. Neither a norm
-    nor a projection is needed. Its norm may exceed the threshold: iterate by `Anderson`, "gmres" or "dense", or by
-    `Picard` with a `damping`.
+    `W = scale ((1 - margin) 1 - A A^T + B - B^T)`: the symmetric part of `scale - W` is at least `scale margin`, so
+    that `scale a - W a - drive` is strongly monotone, and the clip is the proximal map of the box [0, 1]. Neither a
+    norm nor a projection is needed. Its norm may exceed the threshold: iterate by "anderson", backwards also by "gmres"
+    or "dense", or by `Picard` with a `damping`.
 
     **Arguments:**
 
@@ -43,7 +43,8 @@ class Monotone(st.AbstractParametrised):
         n = np.shape(self.weight)[0]
         if np.ndim(self.weight) != 2 or np.shape(self.skew) != (n, n):
             raise ValueError(
-                f"Monotone got weight {np.shape(self.weight)} and skew {np.shape(self.skew)}; expected [n, rank], [n, n]."
+                f"Monotone got weight {np.shape(self.weight)} and skew {np.shape(self.skew)}; expected [n, rank] and "
+                "[n, n]."
             )
         if not 0 < self.margin < 1 or not 0 < self.scale < float("inf"):
             raise ValueError(
