@@ -41,8 +41,9 @@ def _outcome(at, build, method, t1):
 def test_simulated_rates_are_exact(build, steps):
     (value, (rates, solution)), _ = _outcome(GIVEN, build, Equilibrium(), float(steps))
     expected = CASE["rates"][str(steps)]
-    np.testing.assert_array_equal(rates, expected["a"])
-    np.testing.assert_array_equal(solution.stats["spike_count"]["hidden"], np.round(steps * np.asarray(expected["a"])))
+    np.testing.assert_array_equal(solution.stats["spike_count"]["hidden"], expected["spike_counts"])
+    # XLA divides by a constant through its reciprocal, which may be off by the last digit.
+    np.testing.assert_array_max_ulp(rates, np.asarray(expected["a"]), maxulp=1)
     np.testing.assert_allclose(value, expected["loss"], rtol=1e-14)
 
 

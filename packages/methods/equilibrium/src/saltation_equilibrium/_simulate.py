@@ -31,28 +31,25 @@ def simulate(system: System, given: Input, *, steps: int, keep_trains: bool) -> 
     first = {name: counts[0] for name, counts in given.counts.items()}
     later = {name: counts[1:] for name, counts in given.counts.items()}
     silent = {layer.name: jnp.zeros_like(given.drive[layer.name]) for layer in system.layers}
-    count = {name: jnp.zeros(x.shape, jnp.int32) for name, x in silent.items()}
-    # The sum of the steps' weights goes along, an entry for each neuron: to divide by a single number, XLA multiplies
-    # by its reciprocal, which is off by a last digit: 0.47800000000000004 for 478 / 1000.
-    weight = {name: jnp.zeros(x.shape, x.dtype) for name, x in silent.items()}
-    start = silent, {}, silent, weight, count
+    start = silent, {}, silent, {name: jnp.zeros(x.shape, jnp.int32) for name, x in silent.items()}
     carry, train = _step(system, given, start, first)
 
     def step(carry, counts):
         carry, train = _step(system, given, carry, counts)
         return carry, train if keep_trains else None
 
-    (charge, _, total, weight, count), trains = lax.scan(step, carry, later, length=steps - 1)
-    rates = {name: value / weight[name] for name, value in total.items()}
+    (charge, _, total, count), trains = lax.scan(step, carry, later, length=steps - 1)
+    leak = system.leak
+    weight = steps if leak == 1 else (1 - leak**steps) / (1 - leak)
+    rates = {name: value / weight for name, value in total.items()}
     if keep_trains:
         trains = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), train, trains)
-    return Simulated(rates, count, {name: value / system.leak for name, value in charge.items()}, trains)
+    return Simulated(rates, count, {name: value / leak for name, value in charge.items()}, trains)
 
 
 def _step(system: System, given: Input, carry, counts: Rates):
-    charge, before, total, weight, count = carry
+    charge, before, total, count = carry
     charge, total, count = dict(charge), dict(total), dict(count)
-    weight = {name: system.leak * value + 1 for name, value in weight.items()}
     spikes: dict[str, Array] = {}
     trains = {}
     for layer in system.layers:
@@ -65,7 +62,7 @@ def _step(system: System, given: Input, carry, counts: Rates):
         count[name] = count[name] + s.astype(jnp.int32)
     feeding = {edge.source for layer in system.layers for edge in layer.edges if edge.feedback}
     fed_back = {name: spikes[name] for name in spikes if name in feeding}
-    return (charge, fed_back, total, weight, count), trains
+    return (charge, fed_back, total, count), trains
 
 
 def _arriving(layer: Layer, counts: Rates, now: Rates, before: Rates) -> Float[Array, " n"] | float:
