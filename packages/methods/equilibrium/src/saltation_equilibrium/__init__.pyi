@@ -9,6 +9,8 @@ from ._linear_solvers import JacobianFree as JacobianFree
 from ._monotone import Monotone as Monotone
 from ._operator_norm import operator_norm as operator_norm
 from ._picard import Picard as Picard
+from ._recipes import digits as digits
+from ._recipes import fashion_mnist as fashion_mnist
 from ._report import NotConvergedWarning as NotConvergedWarning
 from ._solver import AbstractFixedPointSolver as AbstractFixedPointSolver
 from ._solver import AbstractSolver as AbstractSolver
