@@ -47,6 +47,7 @@ def digits(
         feedback=feedback,
         gradient_at=gradient_at,
         noise=noise,
+        mirror=False,
         summary=f"8 x 8 digits, {hidden} neurons with feedback, {steps} steps",
     )
 
@@ -63,12 +64,14 @@ def fashion_mnist(
     feedback: str = "contracting",
     gradient_at: str = "rates",
     noise: float = 0.0,
+    mirror: bool = True,
 ) -> st.Experiment:
     """Fashion-MNIST with one layer that feeds back to itself.
 
     **Arguments:** `steps`: of the simulation; `leak`: what a step leaves of a charge (1: IF, less: LIF); `dropout`: the
     share of inputs and of feedback that is dropped in training; `feedback`: "contracting", "monotone" or "free";
-    `gradient_at`: as of `Equilibrium`.
+    `gradient_at`: as of `Equilibrium`; `noise`: standard deviation of noise on training pixels; `mirror`: whether
+    training images are mirrored, left and right, half of the time.
     """
     return _fully_connected(
         name="equilibrium/fashion-mnist",
@@ -86,6 +89,7 @@ def fashion_mnist(
         feedback=feedback,
         gradient_at=gradient_at,
         noise=noise,
+        mirror=mirror,
         summary=f"Fashion-MNIST, {hidden} neurons with feedback, {steps} steps",
     )
 
@@ -110,6 +114,7 @@ def _fully_connected(
     feedback: str,
     gradient_at: str,
     noise: float,
+    mirror: bool,
     summary: str,
 ) -> st.Experiment:
     def model(key: PRNGKeyArray) -> st.Model:
@@ -131,13 +136,16 @@ def _fully_connected(
         return {"in": st.constant_current((x - mean) / deviation), "bias": st.Current(jnp.ones(1, x.dtype))}
 
     def augment(x: Array, key: PRNGKeyArray) -> Array:
-        return x + noise * jax.random.normal(key, x.shape, x.dtype)
+        coin, draws = jax.random.split(key)
+        if mirror:
+            x = jnp.where(jax.random.bernoulli(coin), jnp.flip(x, axis=1), x)
+        return x + noise * jax.random.normal(draws, x.shape, x.dtype) if noise else x
 
     return st.Experiment(
         name=name,
         dataset=dataset,
         encoder=encoder,
-        augment=augment if noise else None,
+        augment=augment if noise or mirror else None,
         model=model,
         method=Equilibrium(gradient_at=gradient_at, forward=Picard(rtol=1e-3), backward=Picard(rtol=1e-3)),
         loss=st.Loss(
