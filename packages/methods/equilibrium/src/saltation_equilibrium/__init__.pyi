@@ -3,6 +3,10 @@ from ._contracting import Contracting as Contracting
 from ._contraction import Contraction as Contraction
 from ._contraction import contraction as contraction
 from ._equilibrium import Equilibrium as Equilibrium
+from ._image_recipes import cifar10 as cifar10
+from ._image_recipes import cifar100 as cifar100
+from ._image_recipes import mnist as mnist
+from ._image_recipes import nmnist as nmnist
 from ._linear_solvers import GMRES as GMRES
 from ._linear_solvers import Dense as Dense
 from ._linear_solvers import JacobianFree as JacobianFree
