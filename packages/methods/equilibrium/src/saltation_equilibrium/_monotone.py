@@ -5,7 +5,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import saltation as st
@@ -16,8 +15,9 @@ class Monotone(st.AbstractParametrised):
 
     `W = scale ((1 - margin) 1 - A A^T + B - B^T)`: the symmetric part of `scale - W` is at least `scale margin`, so
     that `scale a - W a - drive` is strongly monotone, and the clip is the proximal map of the box [0, 1]. Neither a
-    norm nor a projection is needed. Its norm may exceed the threshold: iterate by "anderson", backwards also by "gmres"
-    or "dense", or by `Picard` with a `damping`.
+    norm nor a projection is needed. Its norm may exceed the threshold, where `Picard` goes in circles: polish by
+    "anderson" (which does not find every equilibrium of very strong feedback either, and then says so), and solve
+    backwards by "gmres" or "dense".
 
     **Arguments:**
 
@@ -40,10 +40,10 @@ class Monotone(st.AbstractParametrised):
     margin: float = eqx.field(static=True, default=0.1)
 
     def __check_init__(self):
-        n = np.shape(self.weight)[0]
-        if np.ndim(self.weight) != 2 or np.shape(self.skew) != (n, n):
+        n = jnp.shape(self.weight)[0]
+        if jnp.ndim(self.weight) != 2 or jnp.shape(self.skew) != (n, n):
             raise ValueError(
-                f"Monotone got weight {np.shape(self.weight)} and skew {np.shape(self.skew)}; expected [n, rank] and "
+                f"Monotone got weight {jnp.shape(self.weight)} and skew {jnp.shape(self.skew)}; expected [n, rank] and "
                 "[n, n]."
             )
         if not 0 < self.margin < 1 or not 0 < self.scale < float("inf"):

@@ -15,8 +15,7 @@ from ._solver import AbstractFixedPointSolver, Solved, Vector, check_settings, d
 class Picard(AbstractFixedPointSolver):
     """`z <- z + damping (F(z) - z)`; undamped and for the adjoint: the sum of `(J^T)^k g`, the Neumann series.
 
-    It converges where the feedback contracts, and with a small enough `damping` wherever `J - 1` is stable, as it is
-    for `Monotone` feedback.
+    It converges where the feedback contracts. A `damping` below 1 helps against rotations; the solution is the same.
 
     **Arguments:** `rtol`: tolerance (`None`: near what the precision resolves); `max_steps`; `damping` in (0, 1].
 
