@@ -43,8 +43,8 @@ def _matrix(synapse):
 def test_norm_is_the_largest_singular_value(name):
     synapse = SYNAPSES[name]
     matrix = _matrix(synapse)
-    norm = operator_norm(synapse, steps=5000, rtol=1e-12)
-    np.testing.assert_allclose(norm, np.linalg.norm(matrix, 2), rtol=1e-6)
+    norm = operator_norm(synapse)
+    np.testing.assert_allclose(norm, np.linalg.norm(matrix, 2), rtol=1e-10)
     assert operator_norm(synapse) == operator_norm(synapse), "it must not depend on chance"
 
 
@@ -53,13 +53,20 @@ def test_norm_of_a_convolution_is_not_that_of_its_reshaped_weight():
     assert float(operator_norm(CONV)) > 1.2 * reshaped
 
 
+def test_few_steps_are_enough_for_a_large_matrix():
+    # The largest singular values of a random matrix lie close together: the hard case.
+    weight = RNG.normal(size=(300, 300))
+    found = float(operator_norm(st.Dense(weight), steps=20))
+    assert 0.98 * np.linalg.norm(weight, 2) < found <= np.linalg.norm(weight, 2) * (1 + 1e-12)
+
+
 def test_norm_has_a_gradient():
     direction = RNG.normal(size=CONV.weight.shape)
     norm = lambda by: operator_norm(  # noqa: E731
-        eqx.tree_at(lambda s: s.weight, CONV, CONV.weight + by * direction), steps=20000, rtol=1e-14
+        eqx.tree_at(lambda s: s.weight, CONV, CONV.weight + by * direction)
     )
     slope = (norm(1e-5) - norm(-1e-5)) / 2e-5
-    np.testing.assert_allclose(jax.grad(norm)(0.0), slope, rtol=1e-4)
+    np.testing.assert_allclose(jax.grad(norm)(0.0), slope, rtol=1e-7)
 
 
 def test_dropout_counts_with_its_strongest_mask():
@@ -152,10 +159,10 @@ def test_free_feedback_may_have_several_equilibria():
 
 def test_contracting_scales_down_and_never_up():
     large, small = st.Dense(3 * RNG.normal(size=(6, 6))), st.Dense(0.01 * RNG.normal(size=(6, 6)))
-    np.testing.assert_allclose(np.linalg.norm(_matrix(Contracting(large, 0.9, steps=300)), 2), 0.9, rtol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(_matrix(Contracting(large, 0.9)), 2), 0.9, rtol=1e-9)
     np.testing.assert_allclose(_matrix(Contracting(small, 0.9)), small.weight, rtol=1e-12)
     scaled = Contracting(st.Conv2d(RNG.normal(size=(3, 3, 4, 4)), (5, 5, 4)), 1.5)
-    np.testing.assert_allclose(np.linalg.norm(_matrix(scaled), 2), 1.5, rtol=0.03)
+    np.testing.assert_allclose(np.linalg.norm(_matrix(scaled), 2), 1.5, rtol=1e-3)
 
 
 def test_what_does_not_fit_is_refused():

@@ -247,7 +247,7 @@ def _network(shape: tuple[int, int, int], stack: Stack, leak: float, dropout: fl
     ratio = shapes[first][0] // shapes[last][0]
     back = st.Conv2d(kernel, shapes[last]) if ratio == 1 else st.ConvTranspose2d(kernel, shapes[last], stride=ratio)
     # Dropout makes what is left stronger, so the norm is bounded with room for it.
-    feedback = Contracting(back, bound=0.9 * _THRESHOLD * (1 - dropout), steps=10)
+    feedback = Contracting(back, bound=0.9 * _THRESHOLD * (1 - dropout), steps=12)
     connections.append(st.Connection(last, first, st.Dropout(feedback, dropout)))
     return st.Network({"in": shape}, neurons, connections, [last])
 

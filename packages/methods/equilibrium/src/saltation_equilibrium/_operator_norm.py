@@ -1,5 +1,7 @@
 """The operator norm of synapses, of the map itself and not of a reshaped weight."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -7,54 +9,68 @@ from jaxtyping import Array, Float
 
 import saltation as st
 
-from ._system import linear_part
+from ._system import detached, linear_part
 
 _TINY = 1e-30
 
 
-def operator_norm(synapse: st.AbstractSynapse, *, steps: int = 500, rtol: float = 1e-6) -> Float[Array, ""]:
-    """The largest factor by which a synapse stretches a vector of rates, `|W| = max |W x| / |x|`, by power iteration.
+def operator_norm(synapse: st.AbstractSynapse, *, steps: int = 60) -> Float[Array, ""]:
+    """The largest factor by which a synapse stretches a vector of rates, `|W| = max |W x| / |x|`.
 
     The same for every kind of synapse: of a convolution it is the norm of the convolution with its borders and its
     stride; a normalisation counts with its gain over its stored deviation. Of `Dropout` that is switched on it is a
-    bound for every mask, `|W| / (1 - p)`. It starts from fixed numbers, so that the same weights always give the same
-    norm, and approaches it from below; it is differentiable by the weights.
+    bound for every mask, `|W| / (1 - p)`. It comes from a power iteration with `W^T W` whose steps are all kept and
+    combined (Lanczos), from fixed numbers, so that the same weights always give the same norm; it approaches the norm
+    from below, and is differentiable by the weights.
 
-    **Arguments:** `steps`: at most; `rtol`: it ends where a step changes the norm by less.
+    **Arguments:** `steps`: of the iteration; exact from as many as there are sources.
+
+    Golub and Van Loan, Matrix Computations (2013), chapter 10.
     """
     if isinstance(synapse, st.Dropout):
-        factor = 1.0 if synapse.inference else 1 / (1 - synapse.p)
-        return factor * operator_norm(synapse.inner, steps=steps, rtol=rtol)
+        return _strongest(synapse) * operator_norm(synapse.inner, steps=steps)
     if isinstance(synapse, st.Normalised) and isinstance(synapse.inner, st.Dropout):
-        dropout = synapse.inner
-        factor = 1.0 if dropout.inference else 1 / (1 - dropout.p)
-        bare = st.Chain(dropout.inner, *_gains(synapse))
-        return factor * operator_norm(bare, steps=steps, rtol=rtol)
+        bare = st.Chain(synapse.inner.inner, *_gains(synapse))
+        return _strongest(synapse.inner) * operator_norm(bare, steps=steps)
     linear = linear_part(st.resolved(synapse))
-    pre, _ = synapse.sizes()
-    dtype = st.common_dtype(linear)
-    frozen = jax.tree.map(lambda leaf: lax.stop_gradient(leaf) if isinstance(leaf, jax.Array) else leaf, linear)
-    transpose = jax.linear_transpose(frozen.apply, jax.ShapeDtypeStruct((pre,), dtype))
+    x = lax.stop_gradient(_most_stretched(detached(linear), steps))
+    # The derivative of a singular value is that of |W x| at its fixed singular vector.
+    y = linear.apply(x)
+    return jnp.sqrt(jnp.maximum(jnp.sum(y * y), _TINY))
 
-    def step(carry):
-        x, last, _, count = carry
-        y = frozen.apply(x)
-        (back,) = transpose(y)
-        size = jnp.sqrt(jnp.sum(back * back))
-        found = jnp.sqrt(size)
-        return back / jnp.maximum(size, _TINY), found, jnp.abs(found - last) > rtol * found, count + 1
 
-    def unfinished(carry):
-        return carry[2] & (carry[3] < steps)
+def _most_stretched(synapse: st.AbstractSynapse, steps: int) -> Float[Array, " pre"]:
+    """The unit vector that `W` stretches most, among those that `steps` products with `W^T W` span."""
+    pre = synapse.sizes()[0]
+    steps = min(steps, pre)
+    dtype = st.common_dtype(synapse)
+    transpose = jax.linear_transpose(synapse.apply, jax.ShapeDtypeStruct((pre,), dtype))
+    square: Callable[[Array], Array] = lambda x: transpose(synapse.apply(x))[0]  # noqa: E731
+
+    def step(carry, number):
+        basis, x = carry
+        image = square(x)
+        basis = lax.dynamic_update_index_in_dim(basis, x, number, axis=0)
+        # Twice, since once leaves round-off that would grow.
+        rest = image - basis.T @ (basis @ image)
+        rest = rest - basis.T @ (basis @ rest)
+        size = jnp.sqrt(jnp.sum(rest * rest))
+        small = size <= 100 * jnp.finfo(dtype).eps * jnp.sqrt(jnp.sum(image * image))
+        return (basis, jnp.where(small, 0.0, rest / jnp.where(small, 1.0, size))), image
 
     # Numbers that no structure of a weight is orthogonal to.
     start = jax.random.normal(jax.random.key(0), (pre,), dtype)
     start = start / jnp.sqrt(jnp.sum(start * start))
-    carry = (start, jnp.zeros((), dtype), jnp.asarray(True), jnp.zeros((), jnp.int32))
-    x = lax.stop_gradient(lax.while_loop(unfinished, step, carry)[0])
-    y = linear.apply(x)
-    # The derivative of a singular value is that of u^T W x at fixed singular vectors.
-    return jnp.sqrt(jnp.maximum(jnp.sum(y * y), _TINY))
+    empty = jnp.zeros((steps, pre), dtype)
+    (basis, _), images = lax.scan(step, (empty, start), jnp.arange(steps, dtype=jnp.int32))
+    projected = basis @ images.T
+    _, vectors = jnp.linalg.eigh(0.5 * (projected + projected.T))
+    x = vectors[:, -1] @ basis
+    return x / jnp.sqrt(jnp.maximum(jnp.sum(x * x), _TINY))
+
+
+def _strongest(dropout: st.Dropout) -> float:
+    return 1.0 if dropout.inference else 1 / (1 - dropout.p)
 
 
 def _gains(synapse: st.Normalised) -> tuple[st.AbstractSynapse, ...]:

@@ -184,7 +184,7 @@ def _feedback(kind: str, size: int, key: PRNGKeyArray) -> st.AbstractSynapse:
         return Monotone.random(size, scale=_THRESHOLD, key=key)
     weight = jax.random.normal(key, (size, size)) * (0.25 * _THRESHOLD / size**0.5)
     if kind == "contracting":
-        return Contracting(st.Dense(weight), bound=0.9 * _THRESHOLD, steps=10)
+        return Contracting(st.Dense(weight), bound=0.9 * _THRESHOLD, steps=12)
     if kind == "free":
         return st.Dense(weight)
     raise ValueError(f"got feedback={kind!r}; expected 'contracting', 'monotone' or 'free'.")
