@@ -15,8 +15,8 @@ class Contracting(st.AbstractParametrised):
     """`inner`, scaled down where its operator norm would exceed `bound`.
 
     With `bound` below the threshold of its neurons (in charge), a layer that feeds back to itself through it contracts.
-    The norm is that of the map itself; `operator_norm` finds it from below, with 20 steps to 0.1 % or better of a random
-    matrix of size 400, so leave a margin. `Monotone` needs none.
+    The norm is that of the map itself; `operator_norm` finds it from below, with 20 steps to 0.1 % or better of a
+    random matrix of size 400, so leave a margin. `Monotone` needs none.
 
     **Arguments:** `inner`: the synapse, of any kind; `bound`: the largest norm, in the unit of the weights; `steps`: of
     the iteration that finds the norm.

@@ -56,15 +56,15 @@ def measured_between(network: st.Network, rates: Rates) -> dict[str, st.Statisti
 
 def _counts(train: st.Spikes, step: float, steps: int, dtype: Any) -> Float[Array, "steps n"]:
     """Spikes of each unit in each step; step `k` is the time after `k step` up to and including `(k + 1) step`."""
-    time = st.not_differentiable(
-        train.time,
-        "Equilibrium counts input spikes in steps, and a count has no derivative by their times. Differentiate by "
-        "weights, or by a current.",
-    )
-    inside = jnp.isfinite(time) & (train.index >= 0)
+    inside = jnp.isfinite(train.time) & (train.index >= 0)
     # A multiple of the step is its end, also where the division rounds up.
-    place = jnp.ceil(jnp.where(inside, time, 0.0) / step - 1e-4)
+    place = jnp.ceil(jnp.where(inside, train.time, 0.0) / step - 1e-4)
     place = jnp.where(inside & (place <= steps), jnp.maximum(place - 1, 0), steps).astype(jnp.int32)
     empty = jnp.zeros((steps, train.size), dtype)
     # Padding and what comes after the end fall outside, and are dropped.
-    return empty.at[place, jnp.maximum(train.index, 0)].add(jnp.ones((), dtype), mode="drop")
+    counts = empty.at[place, jnp.maximum(train.index, 0)].add(jnp.ones((), dtype), mode="drop")
+    message = (
+        "Equilibrium counts input spikes in steps, and a count has no derivative by their times. Differentiate by "
+        "weights, or by a current."
+    )
+    return st.not_differentiable(counts, message, depends_on=train.time)
