@@ -93,8 +93,8 @@ def mnist(
     hidden: int = 100,
     epochs: int = 15,
     batch_size: int = 128,
-    learning_rate: float = 0.005,
-    temperature: float = 4.0,
+    learning_rate: float = 0.01,
+    temperature: float = 1.5,
     keep_firing: float = 1.0,
     noise: float = 0.1,
 ) -> st.Experiment:
@@ -106,7 +106,8 @@ def mnist(
         sizes=(784 + 1, hidden, 10),
         neurons=(once, once),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.25, inverted=True),
-        weights=(st.normal(60.0, 3.0), st.normal(2.0, 3.0)),
+        # Widely spread hidden weights, so that the neurons differ; outputs that start alike.
+        weights=(st.normal(60.0, 20.0), st.normal(1.0, 0.5)),
         t1=240.0,
         method=ODE(max_spikes=1),
         epochs=epochs,
