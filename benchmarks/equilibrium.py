@@ -152,7 +152,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     """The Markdown table."""
     lines = [
         f"A training step at batch {BATCH}, {CLASSES} classes, float32, one thread: milliseconds of processor time,",
-        "peak memory of the process, and the cosine of the gradient to the one solved to round-off, at the simulated rates.",
+        "peak memory of the process, and the cosine of the gradient to the one solved to round-off, at the simulated",
+        "rates.",
         "",
         "| network | Saltation | PyTorch, Broyden | faster | goal | memory | cosine |",
         "|---|---|---|---|---|---|---|",
