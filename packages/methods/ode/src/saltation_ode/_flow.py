@@ -98,9 +98,10 @@ class RungeKuttaFlow(AbstractFlow):
         adaptive steps are asked for.
         """
         if isinstance(solver, diffrax.Euler):
-            a, b, b_error, c, last_is_end, order = ((),), (1.0,), None, (0.0,), False, 1
+            a: tuple[tuple[float, ...], ...] = ((),)
+            b, b_error, c, last_is_end, order = (1.0,), None, (0.0,), False, 1
         elif isinstance(solver, diffrax.AbstractERK):
-            tableau = solver.tableau
+            tableau: Any = solver.tableau
             a = ((), *(tuple(float(x) for x in row) for row in tableau.a_lower))
             b, b_error = (tuple(float(x) for x in row) for row in (tableau.b_sol, tableau.b_error))
             c = (float(tableau.c1), *(float(x) for x in tableau.c))

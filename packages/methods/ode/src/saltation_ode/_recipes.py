@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import diffrax
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
@@ -210,37 +209,27 @@ def _first_spikes(
     summary: str,
     noise: float = 0.0,
 ) -> st.Experiment:
-    def model(key: PRNGKeyArray) -> st.Model:
+    def network(key: PRNGKeyArray) -> st.Network:
         layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
         # A fixed current takes each output over its threshold by itself, late: what others do to it moves its spike,
         # and never takes it away. So each output has a gradient in each sample.
         own = st.Connection("bias", "out", st.OneToOne(sizes[-1], 1.2))
         inputs = {**layers.inputs, "bias": sizes[-1]}
-        network = st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
-        return st.Model(network, st.FirstSpikes("out"))
+        return st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
 
-    def encoder(x: Array, key: PRNGKeyArray) -> st.Stimulus:
+    def stimulus(x: Array) -> st.Stimulus:
         return {"in": encode(x), "bias": st.Current(jnp.ones(sizes[-1], x.dtype))}
 
-    def augment(x: Array, key: PRNGKeyArray) -> Array:
-        return jnp.clip(x + noise * jax.random.normal(key, x.shape, x.dtype), 0.0, 1.0)
-
-    def loss(solution: st.Solution, times: Array, label: Array) -> Array:
-        return st.first_spike_cross_entropy(times, label, temperature=temperature, silent=t1)
-
-    def regulariser(network: st.Network, solution: st.Solution) -> Array:
-        return st.keep_firing(network, solution, strength=keep_firing, drive=20.0)
-
-    return st.Experiment(
+    return st.first_spike_experiment(
         name=name,
         dataset=dataset,
-        encoder=encoder,
-        augment=augment if noise else None,
-        model=model,
+        network=network,
+        stimulus=stimulus,
         method=method,
-        loss=st.Loss(loss, needs=("spikes",), name="first_spike_cross_entropy"),
-        regulariser=regulariser if keep_firing else None,
         t1=t1,
+        temperature=temperature,
+        pull=keep_firing,
+        noise=noise,
         optimiser=st.Optimiser("adam", learning_rate, schedule="cosine", clip_norm=1.0),
         batch_size=batch_size,
         epochs=epochs,
