@@ -41,6 +41,7 @@ from ._errors import UnsupportedError as UnsupportedError
 from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
+from ._first_spike_experiment import first_spike_experiment as first_spike_experiment
 from ._in_the_loop import InTheLoop as InTheLoop
 from ._losses import COST_OF_SILENCE as COST_OF_SILENCE
 from ._losses import fill_silent as fill_silent
