@@ -11,7 +11,7 @@ import numpy as np
 
 from saltation import Current, Spikes
 
-from ._case import Case
+from ._case import CompleteCase
 
 
 def pad_spikes(value: Spikes | Current) -> Spikes | Current:
@@ -30,7 +30,7 @@ def rescaled(stimulus: Mapping[str, Any], factor: float) -> dict[str, Any]:
     return {name: eqx.tree_at(where[name], value, factor * where[name](value)) for name, value in stimulus.items()}
 
 
-def with_synapses(case: Case, factor: Any) -> Case:
+def with_synapses(case: CompleteCase, factor: Any) -> CompleteCase:
     """The case with every weight times `factor`."""
     scale = lambda leaf: factor * leaf if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
     connections = tuple(

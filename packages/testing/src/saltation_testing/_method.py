@@ -15,7 +15,7 @@ import saltation as st
 from saltation import AbstractMethod, AbstractReplayMethod, Network, Save, Spikes
 
 from ._altered import pad_spikes, rescaled, to_float32, with_nan, with_synapses
-from ._case import Case, at_rest, completed
+from ._case import Case, CompleteCase, at_rest, completed
 from ._compare import check_close, check_finite
 from ._differences import check_gradient
 from ._outcome import (
@@ -98,7 +98,7 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
     def test_spikes_are_trains(self, case):
         self.need_spikes()
         solution = solved(self.method(), self.at(case), case.t1, self.save(), self.random_key(), False)
-        for name, train in solution.spikes.items():
+        for name, train in (solution.spikes or {}).items():
             Spikes(train.time, train.index, train.size)  # sorted, padded, of known units
             assert train.size == case.network.size(name), f"{name}: {train.size} units."
             assert not jnp.any(jnp.isfinite(train.time) & (train.time > case.t1)), f"{name}: spikes after t1."
@@ -123,8 +123,8 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
             outcome = self.outcome(dataclasses.replace(case, network=network, stimulus=stimulus), field)
             return outcome.value, outcome.finite
 
-        tolerances = {"rtol": self.rtol, "atol": 0.1 * self.rtol}
-        check_gradient(value, gradient, self.at(case), what=f"gradient of {field}", step=self.step, **tolerances)
+        what, rtol = f"gradient of {field}", self.rtol
+        check_gradient(value, gradient, self.at(case), what=what, step=self.step, rtol=rtol, atol=0.1 * rtol)
 
     def test_delaying_every_input_delays_every_spike(self, case):
         self.need_spikes()
@@ -308,6 +308,7 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         except ValueError as error:
             pytest.skip(f"it does not save states: {error}")
         assert bool(solution.result == st.RESULTS.successful), f"result: {solution.result!r}"
+        assert solution.states is not None, "states: None, though they were asked for."
         last = jax.tree.map(lambda leaf: leaf[-1], solution.states)
         check_close(last, solution.final, "states at t1: ", rtol=1e-7, atol=1e-9)
         for name, neuron in case.network.neurons.items():
@@ -330,11 +331,11 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
     def save(self, field: str | None = None, t1: float = 1.0) -> Save:
         return saved(main_field(self.method()) if field is None else field, t1)
 
-    def at(self, case: Case) -> tuple[Network, Any]:
+    def at(self, case: CompleteCase) -> tuple[Network, Any]:
         """What is differentiated: the network and the stimulus."""
         return case.network, case.stimulus
 
-    def outcome(self, case: Case, field: str | None = None, *, method: Any = None, back: Any = None) -> Outcome:
+    def outcome(self, case: CompleteCase, field: str | None = None, *, method: Any = None, back: Any = None) -> Outcome:
         """What the method finds, and the gradient of a fixed random sum over a field of it; compiled once a case."""
         method = self.method() if method is None else method
         field = main_field(method) if field is None else field
@@ -342,7 +343,7 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         orders = {name: jnp.asarray(order, jnp.int32) for name, order in orders.items()}
         return find_outcome(method, self.at(case), orders, case.t1, saved(field, case.t1), self.random_key(), field)
 
-    def batch(self, cases: list[Case]) -> Outcome:
+    def batch(self, cases: list[CompleteCase]) -> Outcome:
         """The same for cases that differ in their stimulus, under vmap."""
         method, case = self.method(), cases[0]
         field = main_field(method)
@@ -350,11 +351,11 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         save = saved(field, case.t1)
         return find_batch_outcome(method, (case.network, stimuli), case.t1, save, self.random_key(), field)
 
-    def times(self, case: Case) -> dict[str, np.ndarray]:
+    def times(self, case: CompleteCase) -> dict[str, np.ndarray]:
         """Spike times `[n, k]` of each population."""
         return jax.tree.map(np.asarray, self.outcome(case).observed["spikes"])
 
-    def must_throw(self, case: Case, message: str, method: Any = None) -> None:
+    def must_throw(self, case: CompleteCase, message: str, method: Any = None) -> None:
         method = self.method() if method is None else method
         with pytest.raises(Exception, match=message):
             solution = solved(method, self.at(case), case.t1, self.save(t1=case.t1), self.random_key(), True)

@@ -23,6 +23,7 @@ class Outcome(eqx.Module):
     - `spike_count`: spikes of each neuron, `[batch, n]` by population.
     - `min_slope`: the flattest threshold crossing of each sample, `[batch]` by population, where the method
       reports it.
+    - `updates`: new statistics of normalisations, as `Solution.updates` has them, the same in each sample.
     """
 
     loss: Float[Array, " batch"]
@@ -31,6 +32,7 @@ class Outcome(eqx.Module):
     code: Int[Array, " batch"]
     spike_count: dict[str, Array]
     min_slope: dict[str, Array]
+    updates: dict[str, Any]
 
 
 def solve_batch(
@@ -41,7 +43,6 @@ def solve_batch(
 
     def solve(x: Array, target: Array, key: PRNGKeyArray):
         solution = solve_sample(experiment, model, x, key, experiment.save)
-        _refuse_updates(solution)
         output = model.readout(solution)
         loss = experiment.loss.function(solution, output, target) if per_sample else jnp.zeros((), output.dtype)
         if experiment.regulariser is not None:
@@ -53,15 +54,16 @@ def solve_batch(
             jax.tree.leaves(solution.result)[0].astype(jnp.int32),
             _spike_count(solution),
             dict(solution.stats.get("min_slope", {})),
+            solution.updates,
         )
         return outcome, None if per_sample else solution
 
     outcome, solutions = eqx.filter_vmap(solve, axis_name="batch")(inputs, targets, keys)
-    loss, output, prediction, code, spike_count, min_slope = outcome
+    loss, output, prediction, code, spike_count, min_slope, updates = outcome
     if not per_sample:
         loss = loss + experiment.loss.function(solutions, output, targets)
-    spike_count, min_slope = jax.lax.stop_gradient((spike_count, min_slope))
-    return Outcome(loss, output, prediction, code, spike_count, min_slope)
+    spike_count, min_slope, updates = jax.lax.stop_gradient((spike_count, min_slope, updates))
+    return Outcome(loss, output, prediction, code, spike_count, min_slope, updates)
 
 
 def solve_sample(experiment: st.Experiment, model: st.Model, x: Array, key: PRNGKeyArray, save: st.Save) -> st.Solution:
@@ -75,12 +77,3 @@ def _spike_count(solution: st.Solution) -> dict[str, Any]:
     if "spike_count" in solution.stats:
         return {name: count.reshape(-1) for name, count in solution.stats["spike_count"].items()}
     return {name: train.count() for name, train in (solution.spikes or {}).items()}
-
-
-def _refuse_updates(solution: st.Solution) -> None:
-    if solution.updates:
-        raise st.UnsupportedError(
-            f"got a solution with updates of {sorted(solution.updates)}, such as running statistics; this "
-            "training loop "
-            "changes parameters only and would drop them. Fix: use a network without them."
-        )

@@ -47,7 +47,7 @@ def external_arrivals(
     if not trains:
         return Arrivals(jnp.zeros(0, dtype), {}, None), drive
     (time, kicks, port), *others = trains
-    if not others and port is not None and time.ndim == 1:
+    if not others and isinstance(kicks, Lookup) and port is not None and time.ndim == 1:
         if not ordered:
             order = st.argsort_times(time)
             time, kicks = time[order], Lookup(kicks.synapse, kicks.index[order])
@@ -83,20 +83,20 @@ def _delayed(source: st.Spikes, connection: st.Connection, pre: int, post: int, 
 
 
 def _in_order(trains: list[tuple[Array, Array | Lookup, str | None]], n: int, dtype) -> Arrivals:
-    trains = [(t, x.rows().astype(dtype) if isinstance(x, Lookup) else x, port) for t, x, port in trains]
-    own_order = any(time.ndim == 2 for time, _, _ in trains)
+    arrays = [(t, x.rows().astype(dtype) if isinstance(x, Lookup) else x, port) for t, x, port in trains]
+    own_order = any(time.ndim == 2 for time, _, _ in arrays)
 
     def widen(time):
         return jnp.broadcast_to(time[:, None], (time.shape[0], n)) if own_order and time.ndim == 1 else time
 
-    time = jnp.concatenate([widen(time) for time, _, _ in trains])
-    ports = sorted({port for _, _, port in trains if port is not None})
+    time = jnp.concatenate([widen(time) for time, _, _ in arrays])
+    ports = sorted({port for _, _, port in arrays if port is not None})
 
     def rows_of(port):
-        return jnp.concatenate([rows if p == port else jnp.zeros_like(rows) for _, rows, p in trains])
+        return jnp.concatenate([rows if p == port else jnp.zeros_like(rows) for _, rows, p in arrays])
 
     kicks = {port: rows_of(port) for port in ports}
-    steps = rows_of(None) if any(port is None for _, _, port in trains) else None
+    steps = rows_of(None) if any(port is None for _, _, port in arrays) else None
     if own_order:
         order = jax.vmap(st.argsort_times, in_axes=1, out_axes=1)(time)
         take = lambda x: jnp.take_along_axis(x, order, axis=0)  # noqa: E731

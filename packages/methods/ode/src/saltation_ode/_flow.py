@@ -98,9 +98,10 @@ class RungeKuttaFlow(AbstractFlow):
         adaptive steps are asked for.
         """
         if isinstance(solver, diffrax.Euler):
-            a, b, b_error, c, last_is_end, order = ((),), (1.0,), None, (0.0,), False, 1
+            a: tuple[tuple[float, ...], ...] = ((),)
+            b, b_error, c, last_is_end, order = (1.0,), None, (0.0,), False, 1
         elif isinstance(solver, diffrax.AbstractERK):
-            tableau = solver.tableau
+            tableau: Any = solver.tableau
             a = ((), *(tuple(float(x) for x in row) for row in tableau.a_lower))
             b, b_error = (tuple(float(x) for x in row) for row in (tableau.b_sol, tableau.b_error))
             c = (float(tableau.c1), *(float(x) for x in tableau.c))
@@ -120,7 +121,17 @@ class RungeKuttaFlow(AbstractFlow):
             # A fixed step is as accurate as its length makes it, except where it is simply wrong: steps that jump over
             # an upstroke would find spikes that are not there.
             rtol = atol = _GROSS
-        return cls(a, b, b_error, c, last_is_end, order, step, float(rtol), float(atol))
+        return cls(
+            step=step,
+            a=a,
+            b=b,
+            b_error=b_error,
+            c=c,
+            last_is_end=last_is_end,
+            order=order,
+            rtol=float(rtol),
+            atol=float(atol),
+        )
 
     def propagate(self, neuron, t, state, h, drive):
         return self._stages(neuron, t, state, h, drive)[0]
@@ -154,11 +165,12 @@ class RungeKuttaFlow(AbstractFlow):
         return end, slopes
 
     def _error(self, state, end, slopes, end_slope, h):
-        if self.b_error is None:
+        weights = self.b_error
+        if weights is None:
             # Without an estimate of its own: how far the trapezoidal rule would end from Euler's step.
             estimate = jax.tree.map(lambda first, last: 0.5 * h * (last - first), slopes[0], end_slope)
         else:
-            estimate = jax.tree.map(lambda *k: h * _weighted(self.b_error, k), *slopes)
+            estimate = jax.tree.map(lambda *k: h * _weighted(weights, k), *slopes)
         errors = jax.tree.map(
             lambda y, z, e: jnp.max(jnp.abs(e) / (self.atol + self.rtol * jnp.maximum(jnp.abs(y), jnp.abs(z)))),
             state,

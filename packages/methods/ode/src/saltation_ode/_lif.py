@@ -26,12 +26,14 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
     (name,) = component.neurons
     neuron = component.neurons[name]
     constants = neuron.lif()
+    assert constants is not None
     room = 1 if constants.at_most_once else component.max_spikes
     t1 = component.t1
-    given = component.observed is not None
+    observed = component.observed
+    given = observed is not None
     still = freeze(layer)
-    if given:
-        found, reached = observe_lif(still, component.observed[name][:, :room], t1)
+    if observed is not None:
+        found, reached = observe_lif(still, observed[name][:, :room], t1)
     else:
         found, reached = search_lif_once(still, t1) if constants.at_most_once else search_lif(still, room, t1)
         if layer.samples.shape[0]:

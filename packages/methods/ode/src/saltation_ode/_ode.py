@@ -8,6 +8,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 import saltation as st
@@ -270,7 +271,7 @@ def _check_start(neurons: dict[str, st.AbstractNeuron], state: dict[str, Any]) -
     for name, neuron in neurons.items():
         for what, at in (("at the start", state[name]), ("right after a reset", neuron.reset(state[name]))):
             guard = neuron.guard(at)
-            if not isinstance(guard, jax.core.Tracer) and bool(jnp.any(guard >= 0)):
+            if not isinstance(guard, Tracer) and bool(jnp.any(guard >= 0)):
                 raise ValueError(
                     f"The neurons {name!r} are at or above their threshold {what}; expected them below. Check v_reset, "
                     "v_threshold and the initial state."

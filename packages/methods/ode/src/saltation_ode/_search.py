@@ -15,7 +15,7 @@ from jaxtyping import Array
 import saltation as st
 
 from ._chunks import padded_length, scan_in_chunks
-from ._component import Component
+from ._component import Component, Lookup
 from ._fence import fenced
 from ._next import earliest, entry_at, first_of, join, link_row, next_arrival, next_delivery, row_at, upcoming
 from ._record import Kind, Kinds, Record, iota
@@ -347,6 +347,7 @@ def _deliver(component: Component, carry: _Carry, kinds: Kinds, kind: Array, whi
         slot = jnp.where(here, entry, slot)
         mask = here & (lanes == which) if incoming.own_order else here
         for port, kicks in incoming.kicks.items():
+            assert not isinstance(kicks, Lookup)
             state[name] = neuron.receive(state[name], jnp.where(mask, row_at(kicks, entry), 0.0), port)
         if incoming.steps is not None:
             drive[name] = drive[name] + jnp.where(mask, row_at(incoming.steps, entry), 0.0)
