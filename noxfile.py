@@ -21,7 +21,8 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["tests"]
 
 CONSTRAINTS = str(ROOT / "constraints" / "constraints.txt")
-BUILD_TOOLS = ["hatchling", "editables"]
+# JAX is here for its headers, which a native kernel is built with.
+BUILD_TOOLS = ["hatchling", "editables", "jax"]
 TEST_TOOLS = ["beartype", "jaxtyping", "pytest", "pytest-xdist"]
 LINTERS = ["ruff", "import-linter"]
 PACKAGES = packages()

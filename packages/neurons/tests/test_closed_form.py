@@ -19,6 +19,7 @@ LIFS = {
 IFS = {
     "if": lambda **kw: IF(tau_syn=5.0, c_mem=2.0, **kw),
     "if_delta": lambda **kw: IF(tau_syn=None, c_mem=2.0, **kw),
+    "lif_delta": lambda **kw: LIF(tau_syn=None, tau_mem=8.0, **kw),
 }
 
 

@@ -12,6 +12,8 @@ class TestLeaky(AbstractNeuronConformance):
         "equal": LIF(3, tau_mem=10.0, tau_syn=10.0, v_leak=0.2, v_reset=-0.5),
         "trained": LIF(3, tau_mem=jnp.array([10.0, 20.0, 5.0]), tau_syn=jnp.array(5.0)),
         "of a shape": LIF((2, 2), tau_mem=10.0),
+        "delta": LIF(3, tau_syn=None, v_leak=0.3),
+        "by subtraction": LIF(3, tau_syn=None, reset_mode="subtract", tau_mem=jnp.array(2.0)),
     }
 
 

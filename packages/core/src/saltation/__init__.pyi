@@ -8,11 +8,16 @@ from ._backend import structure_of as structure_of
 from ._builders import feedforward as feedforward
 from ._builders import normal as normal
 from ._builders import recurrent as recurrent
+from ._chain import Chain as Chain
 from ._charge import if_crossing as if_crossing
 from ._charge import if_flow as if_flow
 from ._charge import if_hits as if_hits
 from ._charge import if_root as if_root
 from ._connection import Connection as Connection
+from ._convolution import AbstractImageSynapse as AbstractImageSynapse
+from ._convolution import AvgPool2d as AvgPool2d
+from ._convolution import Conv2d as Conv2d
+from ._convolution import ConvTranspose2d as ConvTranspose2d
 from ._current import Current as Current
 from ._dataset import Dataset as Dataset
 from ._dataset import Split as Split
@@ -24,6 +29,7 @@ from ._delay import DelayParts as DelayParts
 from ._delay import DelaySum as DelaySum
 from ._delay import Sigmoid as Sigmoid
 from ._delay import Softplus as Softplus
+from ._dropout import Dropout as Dropout
 from ._encoders import constant_current as constant_current
 from ._encoders import latency as latency
 from ._encoders import poisson as poisson
@@ -37,6 +43,7 @@ from ._errors import UnsupportedError as UnsupportedError
 from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
+from ._first_spike_experiment import first_spike_experiment as first_spike_experiment
 from ._in_the_loop import InTheLoop as InTheLoop
 from ._losses import COST_OF_SILENCE as COST_OF_SILENCE
 from ._losses import fill_silent as fill_silent
@@ -62,7 +69,13 @@ from ._neuron import check_below as check_below
 from ._neuron import check_finite as check_finite
 from ._neuron import check_positive as check_positive
 from ._neuron import population_shape as population_shape
+from ._normalised import Normalised as Normalised
+from ._normalised import Statistics as Statistics
+from ._normalised import statistics_of as statistics_of
+from ._normalised import updated as updated
 from ._not_differentiable import not_differentiable as not_differentiable
+from ._parametrised import AbstractParametrised as AbstractParametrised
+from ._parametrised import resolved as resolved
 from ._plugins._lookup import get_backend as get_backend
 from ._plugins._lookup import get_converter as get_converter
 from ._plugins._lookup import get_dataset as get_dataset

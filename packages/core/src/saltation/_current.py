@@ -1,9 +1,9 @@
 """Currents: stimuli that are constant or piecewise constant in time."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ._floats import as_floats
@@ -52,9 +52,9 @@ class Current(eqx.Module):
 
 
 def _check(value: Array, start: Array | None) -> None:
-    if not isinstance(value, jax.core.Tracer) and not np.isfinite(np.asarray(value)).all():
+    if not isinstance(value, Tracer) and not np.isfinite(np.asarray(value)).all():
         raise ValueError("Current got a value that is not finite; expected finite numbers.")
-    if start is not None and not isinstance(start, jax.core.Tracer):
+    if start is not None and not isinstance(start, Tracer):
         times = np.asarray(start)
         if not np.isfinite(times).all() or (times < 0).any() or (np.diff(times) < 0).any():
             raise ValueError(f"Current got start = {times}; expected finite, ascending times >= 0.")

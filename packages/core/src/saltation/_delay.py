@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ._floats import as_floats
@@ -119,7 +120,7 @@ class Delay(AbstractDelay):
             )
         if not isinstance(minimum, (int, float)) or not math.isfinite(minimum) or minimum < 0:
             raise ValueError(f"Delay got minimum={minimum}; expected a finite number >= 0.")
-        if not isinstance(value, jax.core.Tracer):
+        if not isinstance(value, Tracer):
             values = np.asarray(value)
             if not np.isfinite(values).all() or (values < minimum).any():
                 raise ValueError(
@@ -133,7 +134,7 @@ class Delay(AbstractDelay):
             self.raw = value - minimum
         else:
             self.raw = jnp.asarray(positive.inverse(value - minimum), value.dtype)
-            if not isinstance(value, jax.core.Tracer) and not np.isfinite(np.asarray(self.raw)).all():
+            if not isinstance(value, Tracer) and not np.isfinite(np.asarray(self.raw)).all():
                 raise ValueError(
                     f"Delay got a value that {type(positive).__name__}() cannot represent; expected values strictly "
                     "inside its range. Use Clip() for delays of exactly the minimum."

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ._current import Current
@@ -149,7 +150,7 @@ def finish(solution: Solution, *, throw: bool) -> Solution:
     if not throw:
         return solution
     failed = solution.result != RESULTS.successful
-    if isinstance(failed, jax.core.Tracer):
+    if isinstance(failed, Tracer):
         return solution.result.error_if(solution, failed)
     if failed:
         raise SolveError(RESULTS[solution.result])

@@ -5,8 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 import equinox as eqx
+import jax
 
 from ._connection import Connection
+from ._convolution import AbstractImageSynapse
 from ._neuron import AbstractNeuron, population_shape
 from ._stages import Stage, find_stages
 
@@ -59,6 +61,7 @@ class Network(eqx.Module):
                     f"The connection {connection.source!r} -> {connection.target!r} got a synapse of shape "
                     f"{connection.synapse.sizes()}; expected ({pre}, {post}): [pre, post] of its populations."
                 )
+            self._check_images(connection)
             if connection.delay is not None:
                 connection.delay.check(pre, post)
         for name in self.outputs:
@@ -81,6 +84,22 @@ class Network(eqx.Module):
         """The strongly connected components of the populations, in an order in which each needs only earlier ones."""
         edges = [(connection.source, connection.target) for connection in self.connections]
         return find_stages(list(self.neurons), [edge for edge in edges if edge[0] in self.neurons])
+
+    def _check_images(self, connection: Connection) -> None:
+        # Of the right size but in another layout, images would be convolved into nonsense without a word.
+        is_image = lambda node: isinstance(node, AbstractImageSynapse)  # noqa: E731
+        images = [node for node in jax.tree.leaves(connection.synapse, is_leaf=is_image) if is_image(node)]
+        if not images:
+            return
+        for name, wanted in ((connection.source, images[0].shape_in), (connection.target, images[-1].shape_out)):
+            shape = self.inputs[name] if name in self.inputs else self.neurons[name].shape
+            size = wanted[0] * wanted[1] * wanted[2]
+            if len(shape) > 1 and shape != wanted and (*shape, 1) != wanted and size == self.size(name):
+                raise ValueError(
+                    f"The connection {connection.source!r} -> {connection.target!r} got a {type(images[0]).__name__} "
+                    f"for {wanted} where {name!r} has the shape {shape}; expected the same (height, width, channels), "
+                    "channels last."
+                )
 
     def _known(self, name: str, names: list[str], role: str) -> None:
         if name not in names:

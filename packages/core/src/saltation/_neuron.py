@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ._traits import ClosedForm, LIFDynamics, NoiseDynamics, RateDynamics
@@ -163,7 +164,7 @@ def check_below(owner: str, low_name: str, low: Any, high_name: str, high: Any) 
 
 def _known(value: Any) -> bool:
     # Not traced values, nor the placeholders that JAX's transformations put into modules.
-    return isinstance(value, int | float | jax.Array | np.ndarray) and not isinstance(value, jax.core.Tracer)
+    return isinstance(value, int | float | jax.Array | np.ndarray) and not isinstance(value, Tracer)
 
 
 def _check(owner: str, values: dict[str, Any], holds, expected: str) -> None:

@@ -1,9 +1,9 @@
 """What a solution keeps."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ._floats import as_floats
@@ -30,7 +30,7 @@ class Save(eqx.Module):
         self.rates = rates
         if states_at is not None:
             states_at = jnp.atleast_1d(as_floats(states_at))
-            if not isinstance(states_at, jax.core.Tracer):
+            if not isinstance(states_at, Tracer):
                 times = np.asarray(states_at)
                 if times.ndim != 1 or not np.isfinite(times).all() or (times < 0).any() or (np.diff(times) < 0).any():
                     raise ValueError(

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from ._floats import as_floats
@@ -129,7 +129,7 @@ class Spikes(eqx.Module):
                 f"Spikes.shift got a shift of shape {jnp.shape(by)}; expected one number. A shift for each unit can "
                 "change the order: use Spikes.from_dense(train.to_dense(k) + by[:, None])."
             )
-        if not isinstance(by, jax.core.Tracer) and by < 0:
+        if not isinstance(by, Tracer) and by < 0:
             raise ValueError(f"Spikes.shift got {by}; expected a number >= 0: times of spikes are not negative.")
         return _unchecked(Spikes, self.time + by, self.index, self.size)
 
@@ -159,7 +159,7 @@ def _unchecked(cls: type[Spikes], time: Array, index: Array, size: int) -> Spike
 
 
 def _known(*arrays: Array) -> bool:
-    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
+    return not any(isinstance(array, Tracer) for array in arrays)
 
 
 def _check_dense(times: Array) -> None:

@@ -4,9 +4,9 @@ import abc
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from ._floats import as_floats
@@ -42,7 +42,7 @@ class Dense(AbstractSynapse):
         weight = as_floats(weight)
         if weight.ndim != 2:
             raise ValueError(f"Dense got a weight of shape {weight.shape}; expected [pre, post].")
-        if not isinstance(weight, jax.core.Tracer) and not np.isfinite(np.asarray(weight)).all():
+        if not isinstance(weight, Tracer) and not np.isfinite(np.asarray(weight)).all():
             raise ValueError("Dense got a weight that is NaN or infinite; expected finite numbers.")
         self.weight = weight
 
@@ -74,7 +74,7 @@ class OneToOne(AbstractSynapse):
         shape = np.shape(self.weight)
         if shape not in ((), (self.size,)) or (shape == () and eqx.is_array(self.weight)):
             raise ValueError(f"OneToOne got a weight of shape {shape}; expected a Python number or ({self.size},).")
-        if not isinstance(self.weight, jax.core.Tracer) and not np.isfinite(np.asarray(self.weight)).all():
+        if not isinstance(self.weight, Tracer) and not np.isfinite(np.asarray(self.weight)).all():
             raise ValueError("OneToOne got a weight that is NaN or infinite; expected finite numbers.")
 
     def sizes(self) -> tuple[int, int]:

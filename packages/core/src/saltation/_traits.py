@@ -47,7 +47,8 @@ class ClosedForm(NamedTuple):
 class RateDynamics(NamedTuple):
     """The discrete-time dynamics whose firing rate an equilibrium method works with.
 
-    `u <- leak (u - v_threshold s) + input`, `s = 1[u >= v_threshold]`.
+    `u <- leak (u - v_threshold s) + input`, `s = 1[u >= v_threshold]`: `u` is a charge, from 0, to which a spike adds
+    its weight, and `leak`, in (0, 1], what a unit of time leaves of it (1: no leak).
     """
 
     v_threshold: Number

@@ -1,4 +1,7 @@
 from ._cache import cache_dir as cache_dir
+from ._cifar import load_cifar10 as load_cifar10
+from ._cifar import load_cifar100 as load_cifar100
+from ._cifar import read_cifar_batch as read_cifar_batch
 from ._digits import load_digits as load_digits
 from ._download import fetch_with_pooch as fetch_with_pooch
 from ._fashion_mnist import FASHION_MNIST as FASHION_MNIST
@@ -10,5 +13,7 @@ from ._images import IdxImages as IdxImages
 from ._images import load_idx_images as load_idx_images
 from ._mnist import MNIST as MNIST
 from ._mnist import load_mnist as load_mnist
+from ._n_mnist import load_n_mnist as load_n_mnist
+from ._n_mnist import read_events as read_events
 from ._yinyang import generate_yinyang as generate_yinyang
 from ._yinyang import load_yinyang as load_yinyang

@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from saltation import DataError, Dataset, Split
 
 from ._cache import cache_dir
 from ._download import fetch_with_pooch
+from ._folders import search_folders
 from ._idx import parse_idx, read_content
 from ._sizes import check_size
 
@@ -133,7 +134,7 @@ def _to_inputs(images: np.ndarray) -> np.ndarray:
 
 
 def _read_all(source: IdxImages, data_dir: Path | None, fetch: Callable[[str, Path], None] | None) -> list[np.ndarray]:
-    folders = list(_search_folders(source, data_dir))
+    folders = list(search_folders(source.name, data_dir, within=source.folders, system_dirs=source.system_dirs))
     arrays, missing, problems = [], [], []
     for file in source.files:
         array, wrong = _find(file, folders)
@@ -149,17 +150,6 @@ def _read_all(source: IdxImages, data_dir: Path | None, fetch: Callable[[str, Pa
     if missing:
         raise DataError(_describe_missing(source, missing, problems, folders))
     return arrays
-
-
-def _search_folders(source: IdxImages, data_dir: Path | None) -> Iterator[Path]:
-    named = os.environ.get("SALTATION_DATA")
-    within = (source.name, *source.folders, ".")
-    for root in (data_dir, Path(named).expanduser() if named else None):
-        if root is not None:
-            yield from (root / folder for folder in within)
-    yield from source.system_dirs
-    yield from (Path("data") / folder for folder in within)
-    yield cache_dir() / source.name
 
 
 def _find(file: IdxFile, folders: list[Path]) -> tuple[np.ndarray | None, list[str]]:

@@ -32,3 +32,21 @@ def saltation_datasets() -> Iterable[DatasetSpec]:
         summary="pieces of clothing of 28 x 28 pixels in 10 classes; IDX files; 55000 / 5000 / 10000 images",
         source="Xiao, Rasul, Vollgraf: Fashion-MNIST, arXiv:1708.07747",
     )
+    yield DatasetSpec(
+        name="n_mnist",
+        target="saltation_datasets:load_n_mnist",
+        summary="events of a moving camera, 34 x 34 x 2, in 10 classes; .bin files; 55000 / 5000 / 10000 recordings",
+        source="Orchard et al.: Converting static image datasets to spiking neuromorphic datasets, 2015",
+    )
+    yield DatasetSpec(
+        name="cifar10",
+        target="saltation_datasets:load_cifar10",
+        summary="colour images of 32 x 32 pixels in 10 classes; pickles; 45000 / 5000 / 10000 images",
+        source="Krizhevsky: Learning multiple layers of features from tiny images, 2009",
+    )
+    yield DatasetSpec(
+        name="cifar100",
+        target="saltation_datasets:load_cifar100",
+        summary="colour images of 32 x 32 pixels in 100 classes; pickles; 45000 / 5000 / 10000 images",
+        source="Krizhevsky: Learning multiple layers of features from tiny images, 2009",
+    )

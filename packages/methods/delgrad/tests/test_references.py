@@ -43,12 +43,14 @@ def _network(at, postponed):
 
 
 @eqx.filter_jit
-def _outcome(at, postponed):
+def _outcome(at, postponed, kernel):
+    method = DelGrad(kernel=kernel)
+
     def loss(at, postponed):
         network = _network(at, postponed)
 
         def one(times):
-            solution = DelGrad().solve(network, {"in": st.Spikes.from_dense(times)}, t1=10.0, throw=False)
+            solution = method.solve(network, {"in": st.Spikes.from_dense(times)}, t1=10.0, throw=False)
             return solution.spikes["hidden"].first(), solution.spikes["out"].first(), solution.result
 
         hidden, out, result = jax.vmap(one)(at["input_times"])
@@ -59,10 +61,10 @@ def _outcome(at, postponed):
 
 
 @pytest.fixture(scope="module", params=["float64", "float32"])
-def solved(request):
+def solved(request, kernel):
     at = {name: jnp.asarray(GIVEN[name], request.param) for name in NAMES}
     postponed = {f"dendritic_delays_{n}_at_0": jnp.zeros(size, request.param) for n, size in ((1, 8), (2, 3))}
-    (value, aux), (gradient, by_postponed) = _outcome(at, postponed)
+    (value, aux), (gradient, by_postponed) = _outcome(at, postponed, kernel)
     tolerances = {"float64": (1e-10, 1e-10), "float32": (1e-4, 1e-3)}[request.param]
     return value, aux, {**gradient, **by_postponed}, *tolerances
 

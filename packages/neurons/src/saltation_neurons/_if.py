@@ -9,7 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 import saltation as st
 
-from ._parameters import Parameter, as_parameter
+from ._parameters import Parameter, as_parameter, check_reset_mode
 from ._ports import check_port
 
 
@@ -62,11 +62,7 @@ class IF(st.AbstractNeuron):
         st.check_positive("IF", c_mem=self.c_mem, tau_syn=self.tau_syn)
         st.check_finite("IF", v_threshold=self.v_threshold, v_reset=self.v_reset)
         st.check_below("IF", "v_reset", self.v_reset, "v_threshold", self.v_threshold)
-        if self.reset_mode not in ("value", "subtract"):
-            raise ValueError(
-                f"IF got reset_mode={self.reset_mode!r}; expected 'value' (v = v_reset) or 'subtract' "
-                "(v falls by v_threshold - v_reset)."
-            )
+        check_reset_mode("IF", self.reset_mode)
 
     def with_shape(self, shape: int | tuple[int, ...]) -> "IF":
         return dataclasses.replace(self, shape=shape)

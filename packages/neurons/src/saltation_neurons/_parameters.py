@@ -23,3 +23,12 @@ def as_parameter(value: Any) -> Any:
     if isinstance(value, np.ndarray | jax.Array) and not jnp.issubdtype(value.dtype, jnp.inexact):
         return jnp.asarray(value, jnp.result_type(float))
     return jnp.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def check_reset_mode(owner: str, mode: str) -> None:
+    """Raise `ValueError` for an unknown way to reset."""
+    if mode not in ("value", "subtract"):
+        raise ValueError(
+            f"{owner} got reset_mode={mode!r}; expected 'value' (v = v_reset) or 'subtract' "
+            "(v falls by v_threshold - v_reset)."
+        )

@@ -22,12 +22,21 @@ class Case:
     t1: float | None = None
 
 
-def completed(case: Case | Network, t1: float) -> Case:
+@dataclasses.dataclass(frozen=True)
+class CompleteCase:
+    """A case with nothing left open."""
+
+    network: Network
+    stimulus: dict[str, Spikes | Current]
+    t1: float
+
+
+def completed(case: Case | Network, t1: float) -> CompleteCase:
     """The case with a stimulus and an end."""
     case = case if isinstance(case, Case) else Case(case)
     t1 = case.t1 if case.t1 is not None else t1
     stimulus = case.stimulus if case.stimulus is not None else random_stimulus(case.network, t1)
-    return Case(case.network, dict(stimulus), float(t1))
+    return CompleteCase(case.network, dict(stimulus), float(t1))
 
 
 def random_stimulus(network: Network, t1: float) -> dict[str, Spikes]:

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,15 +12,26 @@ import numpy as np
 import pytest
 
 import saltation as st
-from saltation import AbstractMethod, AbstractReplayMethod, Current, Network, Save, Solution, Spikes
+from saltation import AbstractMethod, AbstractReplayMethod, Network, Save, Spikes
 
-from ._case import Case, at_rest, completed
+from ._altered import pad_spikes, rescaled, to_float32, with_nan, with_synapses
+from ._case import Case, CompleteCase, at_rest, completed
 from ._compare import check_close, check_finite
 from ._differences import check_gradient
+from ._outcome import (
+    FIELDS,
+    Outcome,
+    dense,
+    find_batch_outcome,
+    find_outcome,
+    main_field,
+    observed_fields,
+    replayed,
+    saved,
+    solved,
+)
 from ._permute import can_permute, permuted
 from ._suite import AbstractSuite, parametrise
-
-FIELDS = ("spikes", "rates", "states", "final")
 
 
 class AbstractMethodConformance(AbstractSuite, abc.ABC):
@@ -86,8 +97,8 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
 
     def test_spikes_are_trains(self, case):
         self.need_spikes()
-        solution = _solved(self.method(), self.at(case), case.t1, self.save(), self.random_key(), False)
-        for name, train in solution.spikes.items():
+        solution = solved(self.method(), self.at(case), case.t1, self.save(), self.random_key(), False)
+        for name, train in (solution.spikes or {}).items():
             Spikes(train.time, train.index, train.size)  # sorted, padded, of known units
             assert train.size == case.network.size(name), f"{name}: {train.size} units."
             assert not jnp.any(jnp.isfinite(train.time) & (train.time > case.t1)), f"{name}: spikes after t1."
@@ -112,8 +123,8 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
             outcome = self.outcome(dataclasses.replace(case, network=network, stimulus=stimulus), field)
             return outcome.value, outcome.finite
 
-        tolerances = {"rtol": self.rtol, "atol": 0.1 * self.rtol}
-        check_gradient(value, gradient, self.at(case), what=f"gradient of {field}", step=self.step, **tolerances)
+        what, rtol = f"gradient of {field}", self.rtol
+        check_gradient(value, gradient, self.at(case), what=what, step=self.step, rtol=rtol, atol=0.1 * rtol)
 
     def test_delaying_every_input_delays_every_spike(self, case):
         self.need_spikes()
@@ -144,7 +155,7 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
     def test_padding_changes_nothing(self, case):
         if not any(isinstance(s, Spikes) for s in case.stimulus.values()):
             pytest.skip("its stimulus has no spikes")
-        padded = dataclasses.replace(case, stimulus={name: _padded(s) for name, s in case.stimulus.items()})
+        padded = dataclasses.replace(case, stimulus={name: pad_spikes(s) for name, s in case.stimulus.items()})
         without, with_padding = self.outcome(case), self.outcome(padded)
         check_close(with_padding.observed, without.observed, "padded: ", rtol=self.same_rtol)
         tolerances = {"rtol": 100 * self.same_rtol, "atol": self.same_rtol}
@@ -161,11 +172,11 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         solution = method.solve(
             case.network, case.stimulus, t1=case.t1, key=self.random_key(), save=self.save(), throw=True
         )
-        eager = _observed(solution, method.provides)
+        eager = observed_fields(solution, method.provides)
         check_close(self.outcome(case).observed, eager, "under jit: ", rtol=self.same_rtol)
 
     def test_vmap_is_a_loop(self, case):
-        cases = [dataclasses.replace(case, stimulus=_scaled(case.stimulus, factor)) for factor in (1.0, 0.9, 1.07)]
+        cases = [dataclasses.replace(case, stimulus=rescaled(case.stimulus, factor)) for factor in (1.0, 0.9, 1.07)]
         together, apart = self.batch(cases), [self.outcome(one) for one in cases]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one.observed for one in apart])
         check_close(together.observed, stacked, "under vmap: ", rtol=self.same_rtol)
@@ -174,7 +185,7 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         check_close(together.gradient[0], total, "gradient under vmap: ", **tolerances)
 
     def test_a_bad_sample_leaves_its_batch_alone(self, case):
-        bad = dataclasses.replace(case, stimulus=_with_nan(case.stimulus))
+        bad = dataclasses.replace(case, stimulus=with_nan(case.stimulus))
         batch, alone = self.batch([case, bad, case]), self.outcome(case).observed
         good = np.asarray(batch.result == st.RESULTS.successful)
         assert good.tolist() == [True, False, True], f"successful: got {good}; expected only the NaN to fail."
@@ -185,7 +196,7 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
     def test_float32_is_near_float64(self, case):
         wide = self.outcome(case)
         with jax.enable_x64(False):
-            network, stimulus = jax.tree.map(_to_float32, self.at(case))
+            network, stimulus = jax.tree.map(to_float32, self.at(case))
             narrow = self.outcome(dataclasses.replace(case, network=network, stimulus=stimulus))
         for path, leaf in jax.tree_util.tree_leaves_with_path((narrow.observed, narrow.gradient)):
             assert leaf.dtype == jnp.float32, f"in float32, {jax.tree_util.keystr(path)}: got {leaf.dtype}."
@@ -234,7 +245,7 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
             raise AssertionError(f"solve accepts {what}; expected a ValueError.")
 
     def test_nan_input_is_reported(self, case):
-        bad = dataclasses.replace(case, stimulus=_with_nan(case.stimulus))
+        bad = dataclasses.replace(case, stimulus=with_nan(case.stimulus))
         result = self.outcome(bad).result
         assert bool(result == st.RESULTS.non_finite_input), (
             f"a NaN in the stimulus, throw=False: got the result {result!r}; expected RESULTS.non_finite_input."
@@ -242,11 +253,11 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         self.must_throw(bad, "NaN")
 
     def test_nan_weights_are_not_a_success(self, case):
-        result = self.outcome(_with_synapses(case, jnp.nan)).result
+        result = self.outcome(with_synapses(case, jnp.nan)).result
         assert not bool(result == st.RESULTS.successful), "NaN weights, throw=False: reported as a success."
 
     def test_a_silent_network_has_a_finite_gradient(self, case):
-        outcome = self.outcome(_with_synapses(case, 0.0))
+        outcome = self.outcome(with_synapses(case, 0.0))
         check_finite(outcome.gradient, "gradient of a silent network, with respect to ")
         if at_rest(case.network) and "spikes" in self.method().provides:
             for name, times in outcome.observed["spikes"].items():
@@ -258,9 +269,9 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         for field in FIELDS:
             if field in self.method().provides:
                 continue
-            arguments = (self.method(), self.at(case), case.t1, _save(field, case.t1), self.random_key())
+            arguments = (self.method(), self.at(case), case.t1, saved(field, case.t1), self.random_key())
             try:
-                solution = _solved(*arguments, False)
+                solution = solved(*arguments, False)
             except ValueError:
                 continue  # it cannot even be asked for
             if not any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(getattr(solution, field))):
@@ -278,13 +289,13 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         method = self.method()
         if not isinstance(method, AbstractReplayMethod):
             pytest.skip("the method has no replay")
-        solution = _solved(method, self.at(case), case.t1, Save(), self.random_key(), False)
+        solution = solved(method, self.at(case), case.t1, Save(), self.random_key(), False)
         observed = jax.lax.stop_gradient(solution.spikes)
         try:
-            gradient, times = _replayed(method, self.at(case), observed, case.t1)
+            gradient, times = replayed(method, self.at(case), observed, case.t1)
         except st.UnsupportedError as error:
             pytest.skip(f"it does not replay this network: {error}")
-        for name, train in _dense(solution).items():
+        for name, train in dense(solution).items():
             np.testing.assert_array_equal(times[name], train, err_msg=f"replay: {name} has other spike times.")
         tolerances = {"rtol": 1e3 * self.same_rtol, "atol": 100 * self.same_rtol}
         check_close(gradient, self.outcome(case, "spikes").gradient, "gradient of a replay: ", **tolerances)
@@ -293,10 +304,11 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         times = np.array([0.0, 0.31, 0.77, 1.0]) * case.t1
         arguments = self.method(), self.at(case), case.t1
         try:
-            solution = _solved(*arguments, Save(states_at=times), self.random_key(), False)
+            solution = solved(*arguments, Save(states_at=times), self.random_key(), False)
         except ValueError as error:
             pytest.skip(f"it does not save states: {error}")
         assert bool(solution.result == st.RESULTS.successful), f"result: {solution.result!r}"
+        assert solution.states is not None, "states: None, though they were asked for."
         last = jax.tree.map(lambda leaf: leaf[-1], solution.states)
         check_close(last, solution.final, "states at t1: ", rtol=1e-7, atol=1e-9)
         for name, neuron in case.network.neurons.items():
@@ -305,8 +317,8 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
             for leaf in jax.tree.leaves(solution.states[name]):
                 assert leaf.shape == (4, *neuron.shape), f"states of {name}: got a leaf of shape {leaf.shape}."
         if "spikes" in self.method().provides:
-            check_close(_dense(solution), self.times(case), "spikes, with states saved: ", rtol=1e-7)
-        late = _solved(*arguments, Save(states_at=1.5 * times), self.random_key(), False)
+            check_close(dense(solution), self.times(case), "spikes, with states saved: ", rtol=1e-7)
+        late = solved(*arguments, Save(states_at=1.5 * times), self.random_key(), False)
         assert bool(late.result == st.RESULTS.bad_save_times), (
             f"a time after t1, throw=False: got the result {late.result!r}; expected RESULTS.bad_save_times."
         )
@@ -317,165 +329,38 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         return None if self.key is None else jax.random.key(self.key)
 
     def save(self, field: str | None = None, t1: float = 1.0) -> Save:
-        return _save(_main_field(self.method()) if field is None else field, t1)
+        return saved(main_field(self.method()) if field is None else field, t1)
 
-    def at(self, case: Case) -> tuple[Network, Any]:
+    def at(self, case: CompleteCase) -> tuple[Network, Any]:
         """What is differentiated: the network and the stimulus."""
         return case.network, case.stimulus
 
-    def outcome(self, case: Case, field: str | None = None, *, method: Any = None, back: Any = None) -> "Outcome":
+    def outcome(self, case: CompleteCase, field: str | None = None, *, method: Any = None, back: Any = None) -> Outcome:
         """What the method finds, and the gradient of a fixed random sum over a field of it; compiled once a case."""
         method = self.method() if method is None else method
-        field = _main_field(method) if field is None else field
+        field = main_field(method) if field is None else field
         orders = {name: np.arange(neuron.size) for name, neuron in case.network.neurons.items()} | (back or {})
         orders = {name: jnp.asarray(order, jnp.int32) for name, order in orders.items()}
-        return _outcome(method, self.at(case), orders, case.t1, _save(field, case.t1), self.random_key(), field)
+        return find_outcome(method, self.at(case), orders, case.t1, saved(field, case.t1), self.random_key(), field)
 
-    def batch(self, cases: list[Case]) -> "Outcome":
+    def batch(self, cases: list[CompleteCase]) -> Outcome:
         """The same for cases that differ in their stimulus, under vmap."""
         method, case = self.method(), cases[0]
-        field = _main_field(method)
+        field = main_field(method)
         stimuli = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one.stimulus for one in cases])
-        save = _save(field, case.t1)
-        return _batch_outcome(method, (case.network, stimuli), case.t1, save, self.random_key(), field)
+        save = saved(field, case.t1)
+        return find_batch_outcome(method, (case.network, stimuli), case.t1, save, self.random_key(), field)
 
-    def times(self, case: Case) -> dict[str, np.ndarray]:
+    def times(self, case: CompleteCase) -> dict[str, np.ndarray]:
         """Spike times `[n, k]` of each population."""
         return jax.tree.map(np.asarray, self.outcome(case).observed["spikes"])
 
-    def must_throw(self, case: Case, message: str, method: Any = None) -> None:
+    def must_throw(self, case: CompleteCase, message: str, method: Any = None) -> None:
         method = self.method() if method is None else method
         with pytest.raises(Exception, match=message):
-            solution = _solved(method, self.at(case), case.t1, self.save(t1=case.t1), self.random_key(), True)
+            solution = solved(method, self.at(case), case.t1, self.save(t1=case.t1), self.random_key(), True)
             jax.block_until_ready(eqx.filter(solution, eqx.is_array))
 
     def need_spikes(self) -> None:
         if "spikes" not in self.method().provides:
             pytest.skip("the method does not provide spikes")
-
-
-class Outcome(NamedTuple):
-    """`value`: the sum that is differentiated; `finite`: over which numbers; `observed`: all provided fields."""
-
-    value: Any
-    finite: Any
-    observed: dict[str, Any]
-    gradient: tuple[Network, Any]
-    result: Any
-
-
-def _main_field(method: AbstractMethod) -> str:
-    return next(field for field in FIELDS if field in method.provides)
-
-
-def _save(field: str, t1: float) -> Save:
-    times = np.array([0.23, 0.71]) * t1 if field == "states" else None
-    return Save(spikes=field != "rates", rates=field == "rates", states_at=times)
-
-
-def _dense(solution: Solution) -> dict[str, Any]:
-    return {name: train.to_dense(max(train.time.shape[-1], 1)) for name, train in (solution.spikes or {}).items()}
-
-
-def _observed(solution: Solution, fields: Any) -> dict[str, Any]:
-    found = {"spikes": _dense(solution), "rates": solution.rates, "states": solution.states, "final": solution.final}
-    return {field: found[field] for field in sorted(fields) if found[field] is not None}
-
-
-def _weighted_sum(tree: Any) -> tuple[Any, Any]:
-    """A fixed random sum over the finite numbers of a tree, and which ones those are."""
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
-    total = jnp.zeros((), leaves[0].dtype)
-    for position, leaf in enumerate(leaves):
-        # Drawn on the host: the same numbers in every precision.
-        numbers = np.random.default_rng(position).normal(size=leaf.shape)
-        total = total + jnp.sum(jnp.where(jnp.isfinite(leaf), jnp.asarray(numbers, leaf.dtype) * _filled(leaf), 0.0))
-    return total, [jnp.isfinite(leaf) for leaf in leaves]
-
-
-def _filled(leaf: Any) -> Any:
-    return jnp.where(jnp.isfinite(leaf), leaf, 0.0)
-
-
-def _objective(at, method, orders, t1, save, key, field):
-    solution = method.solve(*at, t1=t1, key=key, save=save, throw=False)
-    observed = _observed(solution, {field, *method.provides})
-    if "spikes" in observed:
-        observed["spikes"] = {name: times[orders[name]] for name, times in observed["spikes"].items()}
-    value, finite = _weighted_sum(observed[field])
-    return value, (finite, {name: observed[name] for name in observed if name in method.provides}, solution.result)
-
-
-@eqx.filter_jit
-def _outcome(method, at, orders, t1, save, key, field) -> Outcome:
-    differentiate = eqx.filter_value_and_grad(_objective, has_aux=True)
-    (value, (finite, observed, result)), gradient = differentiate(at, method, orders, t1, save, key, field)
-    return Outcome(value, finite, observed, gradient, result)
-
-
-@eqx.filter_jit
-def _batch_outcome(method, at, t1, save, key, field) -> Outcome:
-    orders = {name: jnp.arange(neuron.size) for name, neuron in at[0].neurons.items()}
-
-    def total(at):
-        network, stimuli = at
-        values, rest = jax.vmap(lambda s: _objective((network, s), method, orders, t1, save, key, field))(stimuli)
-        return jnp.sum(values), rest
-
-    (value, (finite, observed, result)), gradient = eqx.filter_value_and_grad(total, has_aux=True)(at)
-    return Outcome(value, finite, observed, gradient, result)
-
-
-@eqx.filter_jit
-def _solved(method, at, t1, save, key, throw) -> Solution:
-    return method.solve(*at, t1=t1, key=key, save=save, throw=throw)
-
-
-@eqx.filter_jit
-def _replayed(method, at, observed, t1):
-    def objective(at):
-        times = _dense(method.replay(*at, observed, t1=t1))
-        return _weighted_sum(times)[0], times
-
-    return eqx.filter_grad(objective, has_aux=True)(at)
-
-
-def _padded(value: Spikes | Current) -> Spikes | Current:
-    if not isinstance(value, Spikes):
-        return value
-    time = jnp.concatenate([value.time, jnp.full(2, jnp.inf, value.time.dtype)])
-    return Spikes(time, jnp.concatenate([value.index, jnp.full(2, -1, jnp.int32)]), value.size)
-
-
-def _scaled(stimulus: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """Earlier or later spikes, weaker or stronger currents."""
-    where = {
-        name: (lambda s: s.time) if isinstance(value, Spikes) else (lambda s: s.value)
-        for name, value in stimulus.items()
-    }
-    return {name: eqx.tree_at(where[name], value, factor * where[name](value)) for name, value in stimulus.items()}
-
-
-def _with_synapses(case: Case, factor: Any) -> Case:
-    """The case with every weight times `factor`."""
-    scale = lambda leaf: factor * leaf if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
-    connections = tuple(
-        eqx.tree_at(lambda c: c.synapse, connection, jax.tree.map(scale, connection.synapse))
-        for connection in case.network.connections
-    )
-    return dataclasses.replace(case, network=eqx.tree_at(lambda n: n.connections, case.network, connections))
-
-
-def _with_nan(stimulus: Mapping[str, Any]) -> dict[str, Any]:
-    """With a NaN for the first number of the first input; built from the outside, as data in a batch would be."""
-    name, value = next(iter(stimulus.items()))
-    if isinstance(value, Spikes):
-        broken = eqx.tree_at(lambda s: s.time, value, value.time.at[0].set(jnp.nan))
-    else:
-        first = (0,) * value.value.ndim
-        broken = eqx.tree_at(lambda s: s.value, value, value.value.at[first].set(jnp.nan))
-    return {**stimulus, name: broken}
-
-
-def _to_float32(leaf: Any) -> Any:
-    return jnp.asarray(np.asarray(leaf, np.float32)) if eqx.is_inexact_array(leaf) else leaf

@@ -34,7 +34,7 @@ def _units(leaf: Any, shape: tuple[int, ...], order: np.ndarray) -> Any:
 def _connection(connection: Connection, network: Network, name: str, order: np.ndarray) -> Connection:
     sizes = network.size(connection.source), network.size(connection.target)
     axes = [axis for axis, end in enumerate((connection.source, connection.target)) if end == name]
-    arrays = [(lambda c: c.synapse.weight, connection.synapse.weight, (0, 1))]  # pyright: ignore
+    arrays: list[tuple[Any, Any, tuple[int, ...]]] = [(lambda c: c.synapse.weight, connection.synapse.weight, (0, 1))]  # pyright: ignore
     for part, delay in enumerate(_delays(connection)):
         where = lambda c, part=part: _delays(c)[part].raw  # noqa: E731
         arrays.append((where, delay.raw, _axes_of(delay, sizes)))

@@ -21,7 +21,7 @@ class Task:
 
     - `experiment`: with its arrays in the experiment's dtype.
     - `dataset`: inputs in the experiment's dtype.
-    - `parameters`: the initial values of what is trained.
+    - `parameters`: the initial values of what is trained, and of the statistics that solutions update.
     - `frozen`: the model's other arrays; `static` is the rest of it.
     """
 
@@ -73,14 +73,21 @@ def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, downl
     st.check_supported(experiment.method, model.network)
     st.check_needs(experiment.method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}")
     st.check_needs(experiment.method, model.readout.needs, f"the read-out {type(model.readout).__name__}")
-    parameters, rest = eqx.partition(model, st.trainable(model, *experiment.trainable))
+    parameters, rest = eqx.partition(model, kept_in_state(experiment, model))
     frozen, static = eqx.partition(rest, eqx.is_array)
     return Task(experiment, dataset, seed, parameters, frozen, static)
 
 
+def kept_in_state(experiment: st.Experiment, model: st.Model) -> PyTree[bool]:
+    """A filter for what a run changes: what is trained, and the statistics of normalisations."""
+    trained, statistics = st.trainable(model, *experiment.trainable), st.statistics_of(model)
+    return jax.tree.map(lambda one, other: one or other, trained, statistics)
+
+
 def count_parameters(parameters: PyTree) -> int:
     """How many numbers are trained."""
-    return sum(leaf.size for leaf in jax.tree.leaves(parameters))
+    leaves, statistics = jax.tree.leaves(parameters), jax.tree.leaves(st.statistics_of(parameters))
+    return sum(leaf.size for leaf, is_statistics in zip(leaves, statistics, strict=True) if not is_statistics)
 
 
 def _checked_dtype(name: str) -> Any:

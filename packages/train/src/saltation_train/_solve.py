@@ -26,6 +26,7 @@ class Outcome(eqx.Module):
     - `flat`: spikes without a derivative, since the potential does not rise there, `[batch]` by population, where the
       method reports them.
     - `health`: the counters of a backend in the loop, `[batch]` each.
+    - `updates`: new statistics of normalisations, as `Solution.updates` has them, the same in each sample.
     """
 
     loss: Float[Array, " batch"]
@@ -36,6 +37,7 @@ class Outcome(eqx.Module):
     min_slope: dict[str, Array]
     flat: dict[str, Array]
     health: dict[str, Array]
+    updates: dict[str, Any]
 
 
 def solve_batch(
@@ -46,7 +48,6 @@ def solve_batch(
 
     def solve(x: Array, target: Array, key: PRNGKeyArray):
         solution = solve_sample(experiment, model, x, key, experiment.save)
-        _refuse_updates(solution)
         output = model.readout(solution)
         loss = experiment.loss.function(solution, output, target) if per_sample else jnp.zeros((), output.dtype)
         if experiment.regulariser is not None:
@@ -60,6 +61,7 @@ def solve_batch(
             dict(solution.stats.get("min_slope", {})),
             dict(solution.stats.get("flat", {})),
             dict(solution.stats.get("health", {})),
+            solution.updates,
         )
         return outcome, None if per_sample else solution
 
@@ -81,12 +83,3 @@ def _spike_count(solution: st.Solution) -> dict[str, Any]:
     if "spike_count" in solution.stats:
         return {name: count.reshape(-1) for name, count in solution.stats["spike_count"].items()}
     return {name: train.count() for name, train in (solution.spikes or {}).items()}
-
-
-def _refuse_updates(solution: st.Solution) -> None:
-    if solution.updates:
-        raise st.UnsupportedError(
-            f"got a solution with updates of {sorted(solution.updates)}, such as running statistics; this "
-            "training loop "
-            "changes parameters only and would drop them. Fix: use a network without them."
-        )

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
 import saltation as st
 
-from ._prepare import Task
+from ._prepare import Task, kept_in_state
 from ._solve import RESULT_NAMES, SUCCESSFUL, Outcome, solve_batch
 
 
@@ -151,6 +151,8 @@ def train_step(
 
     updates, optimiser_state = optimiser.update(found.gradient, state.optimiser, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
+    if found.outcome.updates:
+        parameters = _with_statistics(task, parameters, frozen, found.outcome.updates)
     keep = lambda new, old: jnp.where(good, new, old)  # noqa: E731
     parameters = jax.tree.map(keep, parameters, state.parameters)
     optimiser_state = jax.tree.map(keep, optimiser_state, state.optimiser)
@@ -180,8 +182,14 @@ def _remedy(
     silent = {name: (count == 0) & counted[:, None] for name, count in outcome.spike_count.items()}
     network, memory, acted = remedy.apply(model.network, silent, state.remedy)
     changed = eqx.tree_at(lambda m: m.network, model, network)
-    parameters, _ = eqx.partition(changed, st.trainable(changed, *task.experiment.trainable))
-    return parameters, memory, acted
+    return eqx.filter(changed, kept_in_state(task.experiment, changed)), memory, acted
+
+
+def _with_statistics(task: Task, parameters: PyTree, frozen: PyTree, updates: dict) -> PyTree:
+    """The parameters, with the statistics of normalisations that the batch left."""
+    model = eqx.combine(parameters, frozen, task.static)
+    changed = eqx.tree_at(lambda m: m.network, model, st.updated(model.network, updates))
+    return eqx.filter(changed, kept_in_state(task.experiment, changed))
 
 
 def _gradient(
@@ -198,6 +206,9 @@ def _gradient(
     per_sample = experiment.loss.over == "sample"
 
     def mean_loss(parameters, rows, mask):
+        # Statistics are among the parameters, since a run changes them, but no gradient does.
+        statistics = st.statistics_of(parameters)
+        parameters = jax.tree.map(lambda p, s: jax.lax.stop_gradient(p) if s else p, parameters, statistics)
         model = eqx.combine(parameters, frozen, task.static)
         outcome = solve_batch(experiment, model, inputs[rows], targets[rows], keys[rows])
         counted = mask & (outcome.code == SUCCESSFUL)

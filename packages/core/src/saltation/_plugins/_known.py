@@ -49,7 +49,7 @@ KNOWN = (
     KnownPlugin(
         "saltation-datasets",
         "packages/datasets",
-        {"dataset": ("yinyang", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "shd")},
+        {"dataset": ("yinyang", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "cifar100", "shd")},
     ),
     KnownPlugin("saltation-torch", "packages/interop/torch", {"converter": ("torch",)}),
     KnownPlugin("saltation-nir", "packages/interop/nir", {"converter": ("nir",)}),

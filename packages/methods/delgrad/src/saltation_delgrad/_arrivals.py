@@ -1,6 +1,8 @@
 """From spike trains, connections and delays to a layer."""
 
 from collections.abc import Mapping
+from itertools import accumulate
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,41 +18,48 @@ Source = st.Spikes | st.Current | Array  # an array `[n]` holds at most one spik
 
 def layer_of(
     network: st.Network, name: str, membrane: AbstractMembrane, sources: Mapping[str, Source], dtype, *, replayed: bool
-) -> Layer:
-    """The population `name` with all that reaches it from `sources`.
+) -> tuple[Layer, Array | None]:
+    """The population `name` with all that reaches it from `sources`, and by how much its spikes are late, `[n]`.
+
+    The delays of the targets themselves postpone what happens in them: no arrival needs to know. But a current does not
+    wait, and at observed spikes nothing is computed forward; so the second part is often `None`.
 
     **Raises:** `UnsupportedError` for a current that changes, or that goes through a delay.
     """
     n = network.size(name)
     connections = [connection for _, connection in network.incoming(name)]
-    currents = [c for c in connections if isinstance(sources[c.source], st.Current)]
     spiking = [c for c in connections if not isinstance(sources[c.source], st.Current)]
     drive = None
-    for connection in currents:
-        given = _constant(sources[connection.source], connection).astype(dtype)
-        drive = connection.synapse.apply(given) + (0.0 if drive is None else drive)
-    # The delays of the targets themselves postpone what happens in them: no arrival needs to know. But a current does
-    # not wait, and at observed spikes nothing is computed forward.
+    for connection in connections:
+        if isinstance(source := sources[connection.source], st.Current):
+            current = connection.synapse.apply(_constant(source, connection).astype(dtype))
+            drive = current if drive is None else drive + current
     postponed = len(spiking) == 1 and drive is None and not replayed
     parts = [_arrivals(network, c, sources[c.source], dtype, postponed=postponed) for c in spiking]
-    if not parts:
-        return Layer(membrane, jnp.zeros(0, dtype), jnp.zeros((0, n), dtype), None, drive, ordered=True)
-    own = any(time.ndim == 2 for time, _, _ in parts)
-
-    def widen(time: Array) -> Array:
-        return jnp.broadcast_to(time[:, None], (time.shape[0], n)) if own and time.ndim == 1 else time
-
+    first = [0, *accumulate(part.weight.shape[0] for part in parts)]
+    delay = None
+    if any(part.delay is not None for part in parts):
+        delay = jnp.concatenate([jnp.zeros_like(p.weight) if p.delay is None else p.delay for p in parts])
     shift = None
     if postponed and spiking[0].delay is not None:
         shift = spiking[0].delay.per_target(network.size(spiking[0].source), n)
-    return Layer(
-        membrane,
-        jnp.concatenate([widen(time) for time, _, _ in parts]),
-        jnp.concatenate([rows for _, rows, _ in parts]),
-        None if shift is None else shift.astype(dtype),
-        drive,
-        ordered=len(parts) == 1 and parts[0][2],
+    layer = Layer(
+        membrane=membrane,
+        time=jnp.concatenate([part.time for part in parts] or [jnp.zeros(0, dtype)]),
+        source=jnp.concatenate(
+            [_numbered(part.source, start) for part, start in zip(parts, first, strict=False)]
+            or [jnp.zeros(0, jnp.int32)]
+        ),
+        weight=jnp.concatenate([part.weight for part in parts] or [jnp.zeros((0, n), dtype)]),
+        delay=delay,
+        drive=drive,
+        ordered=len(parts) == 1 and parts[0].ordered,
     )
+    return layer, None if shift is None else shift.astype(dtype)
+
+
+def _numbered(source: Array, first: int) -> Array:
+    return jnp.where(source >= 0, source + first, -1)
 
 
 def _constant(current: st.Current, connection: st.Connection) -> Array:
@@ -67,37 +76,40 @@ def _constant(current: st.Current, connection: st.Connection) -> Array:
     return current.value
 
 
-def _arrivals(
-    network: st.Network, connection: st.Connection, source: Source, dtype, *, postponed: bool
-) -> tuple[Array, Array, bool]:
-    """Times `[N]` or `[N, n]`, rows `[N, n]`, and whether the times are known to be in order."""
+class _Arrivals(NamedTuple):
+    """Those of one connection, as in `Layer`."""
+
+    time: Array
+    source: Array
+    weight: Array
+    delay: Array | None
+    ordered: bool
+
+
+def _arrivals(network: st.Network, connection: st.Connection, source: Source, dtype, *, postponed: bool) -> _Arrivals:
     pre, post = network.size(connection.source), network.size(connection.target)
+    weight = _all_kicks(connection.synapse, pre).astype(dtype)
     if isinstance(source, st.Spikes):
-        time, ordered = source.time, True
-        rows = jax.vmap(connection.synapse.kick)(source.index)
-
-        def look_up(part: Array) -> Array:
-            return part.at[source.index].get(mode="fill", fill_value=0.0, wrap_negative_indices=False)
-
+        time, unit, ordered = source.time, source.index, True
     else:
-        time, ordered = source, False
-        rows = _all_kicks(connection.synapse, pre)
-        look_up = lambda part: part  # noqa: E731
+        time, unit, ordered = source, jnp.arange(pre, dtype=jnp.int32), False
     # A NaN is reported in the result; as a time it would stop the clock.
     time = jnp.where(jnp.isnan(time), jnp.inf, time).astype(dtype)
-    delay = connection.delay
-    per_source, per_target, per_synapse = (
-        (None, None, None)
-        if delay is None
-        else (delay.per_source(pre, post), delay.per_target(pre, post), delay.per_synapse(pre, post))
-    )
+    if connection.delay is None:
+        return _Arrivals(time, unit, weight, None, ordered)
+    per_source = connection.delay.per_source(pre, post)
+    per_target = None if postponed else connection.delay.per_target(pre, post)
+    per_synapse = connection.delay.per_synapse(pre, post)
     if per_source is not None:
-        time, ordered = time + look_up(per_source.astype(dtype)), False
-    if per_target is not None and not postponed:
-        time, ordered = time[:, None] + per_target.astype(dtype)[None, :], False
-    if per_synapse is not None:
-        time, ordered = (time[:, None] if time.ndim == 1 else time) + look_up(per_synapse.astype(dtype)), False
-    return time, rows.astype(dtype), ordered
+        late = per_source.astype(dtype)
+        if isinstance(source, st.Spikes):
+            late = late.at[unit].get(mode="fill", fill_value=0.0, wrap_negative_indices=False)
+        time, ordered = time + late, False
+    delay = None if per_synapse is None else per_synapse.astype(dtype)
+    if per_target is not None:
+        own = jnp.broadcast_to(per_target.astype(dtype)[None, :], (pre, post))
+        delay = own if delay is None else delay + own
+    return _Arrivals(time, unit, weight, delay, ordered)
 
 
 def _all_kicks(synapse: st.AbstractSynapse, pre: int) -> Array:

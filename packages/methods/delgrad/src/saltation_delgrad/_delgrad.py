@@ -14,6 +14,7 @@ import saltation as st
 from ._arrivals import Source, layer_of
 from ._layer import first_spikes
 from ._membrane import AbstractMembrane, membrane_of
+from ._native import problem as native_problem
 
 
 class DelGrad(st.AbstractReplayMethod):
@@ -22,8 +23,8 @@ class DelGrad(st.AbstractReplayMethod):
     The spike time `T` solves `v(T) = sum_i w_i kappa(T - t_i) = theta` over the arrivals `t_i < T`, each late by its
     axonal, dendritic and synaptic delay. `dT/dw_i = -kappa(T - t_i) / v'(T)`, `dT/dt_i = w_i kappa'(T - t_i) / v'(T)`;
     thresholds, time constants, currents and input times have gradients of the same kind. The search takes no root but
-    one a neuron: a quadratic for `tau_mem = 2 tau_syn`, a logarithm without a leak, a bracketed Newton iteration for
-    any other ratio.
+    one a neuron: a quadratic for `tau_mem = 2 tau_syn`, Lambert's function for `tau_mem = tau_syn`, a logarithm without
+    a leak, a bracketed Newton iteration for any other ratio.
 
     Neurons are `AtMostOnce(LIF(...))` or `AtMostOnce(IF(...))`, in networks without cycles. Reverse mode only:
     `jax.grad`, `jax.vjp` and `jax.jacrev` work, `jax.jvp` and `jax.jacfwd` raise.
@@ -33,8 +34,10 @@ class DelGrad(st.AbstractReplayMethod):
     - `gradient_limit`: zeroes the gradient by all weights of a neuron, in a sample where the largest of them exceeds
       it, before the batch is averaged; in the unit of one sample's loss over that of a weight (0.2 in the published
       code). `None` for exact gradients: a limit is a bias.
+    - `kernel`: "auto" takes the native kernel on a CPU where it was built, else plain JAX; "native" insists on it,
+      "jax" does without. Both compute the same. Layers whose time constants are arrays are always for plain JAX.
 
-    **Raises:** `ValueError` for a limit that is not positive.
+    **Raises:** `ValueError` for a limit that is not positive, an unknown kernel, or a native one that there is not.
 
     Göltz et al., "DelGrad: exact event-based gradients for training delays and weights on spiking neuromorphic
     hardware", Nature Communications 2025.
@@ -49,8 +52,13 @@ class DelGrad(st.AbstractReplayMethod):
     provides: ClassVar[frozenset[str]] = frozenset({"spikes"})
 
     gradient_limit: float | int | None = eqx.field(static=True, default=None)
+    kernel: str = eqx.field(static=True, default="auto")
 
     def __check_init__(self):
+        if self.kernel not in ("auto", "native", "jax"):
+            raise ValueError(f"DelGrad got kernel={self.kernel!r}; expected 'auto', 'native' or 'jax'.")
+        if self.kernel == "native" and (problem := native_problem()):
+            raise ValueError(f"DelGrad got kernel='native', but there is no native kernel: {problem}; or use 'auto'.")
         limit = self.gradient_limit
         if limit is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
             raise ValueError(f"DelGrad got gradient_limit={limit}; expected a positive number, or None for no limit.")
@@ -135,9 +143,14 @@ class DelGrad(st.AbstractReplayMethod):
             (name,) = stage.populations
             membrane = _membrane(network, name, dtype)
             armed.append(jnp.all(jnp.asarray(membrane.theta) > 0))
-            layer = layer_of(network, name, membrane, sources, dtype, replayed=observed is not None)
-            given = None if observed is None else jax.lax.stop_gradient(observed[name].first().astype(dtype))
-            times, slope = first_spikes(layer, t1=float(t1), observed=given, gradient_limit=self.gradient_limit)
+            layer, late = layer_of(network, name, membrane, sources, dtype, replayed=observed is not None)
+            given = None if observed is None else observed[name].first().astype(dtype)
+            times, slope = first_spikes(
+                layer, t1=float(t1), observed=given, gradient_limit=self.gradient_limit, kernel=self.kernel
+            )
+            if late is not None:
+                times = times + late
+                times, slope = (jnp.where(times <= t1, x, jnp.inf) for x in (times, slope))
             sources[name] = times
             fires = jax.lax.stop_gradient(jnp.isfinite(times))
             stats["spike_count"][name] = fires.astype(jnp.int32)

@@ -23,63 +23,50 @@ def yinyang_w(
     keep_firing: float = 20.0,
 ) -> st.Experiment:
     """Yin-Yang by first spikes, trained in its weights alone."""
-    return _yinyang("yinyang-w", None, hidden, epochs, batch_size, learning_rate, 0.0, temperature, keep_firing)
-
-
-def yinyang_axonal(
-    *,
-    hidden: int = 30,
-    epochs: int = 300,
-    batch_size: int = 150,
-    learning_rate: float = 0.02,
-    delay_rate: float = 0.02,
-    temperature: float = 1.5,
-    keep_firing: float = 20.0,
-) -> st.Experiment:
-    """Yin-Yang by first spikes, trained in its weights and in one delay for each source of spikes."""
     return _yinyang(
-        "yinyang-axonal", "axonal", hidden, epochs, batch_size, learning_rate, delay_rate, temperature, keep_firing
+        delay=None,
+        hidden=hidden,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        delay_rate=0.0,
+        temperature=temperature,
+        keep_firing=keep_firing,
     )
 
 
-def yinyang_dendritic(
-    *,
-    hidden: int = 30,
-    epochs: int = 300,
-    batch_size: int = 150,
-    learning_rate: float = 0.02,
-    delay_rate: float = 0.02,
-    temperature: float = 1.5,
-    keep_firing: float = 20.0,
-) -> st.Experiment:
-    """Yin-Yang by first spikes, trained in its weights and in one delay for each target of spikes."""
-    return _yinyang(
-        "yinyang-dendritic",
-        "dendritic",
-        hidden,
-        epochs,
-        batch_size,
-        learning_rate,
-        delay_rate,
-        temperature,
-        keep_firing,
-    )
+def _yinyang_with_delays(delay: str, what: str) -> Callable[..., st.Experiment]:
+    """The recipe that trains delays of one kind as well."""
+
+    def recipe(
+        *,
+        hidden: int = 30,
+        epochs: int = 300,
+        batch_size: int = 150,
+        learning_rate: float = 0.02,
+        delay_rate: float = 0.02,
+        temperature: float = 1.5,
+        keep_firing: float = 20.0,
+    ) -> st.Experiment:
+        return _yinyang(
+            delay=delay,
+            hidden=hidden,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            delay_rate=delay_rate,
+            temperature=temperature,
+            keep_firing=keep_firing,
+        )
+
+    recipe.__name__ = recipe.__qualname__ = f"yinyang_{delay}"
+    recipe.__doc__ = f"Yin-Yang by first spikes, trained in its weights and in one delay for each {what}."
+    return recipe
 
 
-def yinyang_synaptic(
-    *,
-    hidden: int = 30,
-    epochs: int = 300,
-    batch_size: int = 150,
-    learning_rate: float = 0.02,
-    delay_rate: float = 0.02,
-    temperature: float = 1.5,
-    keep_firing: float = 20.0,
-) -> st.Experiment:
-    """Yin-Yang by first spikes, trained in its weights and in one delay for each synapse."""
-    return _yinyang(
-        "yinyang-synaptic", "synaptic", hidden, epochs, batch_size, learning_rate, delay_rate, temperature, keep_firing
-    )
+yinyang_axonal = _yinyang_with_delays("axonal", "source of spikes")
+yinyang_dendritic = _yinyang_with_delays("dendritic", "target of spikes")
+yinyang_synaptic = _yinyang_with_delays("synaptic", "synapse")
 
 
 def digits(
@@ -146,33 +133,18 @@ def mnist(
     )
 
 
-def _yinyang(
-    name: str,
-    delay: str | None,
-    hidden: int,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    delay_rate: float,
-    temperature: float,
-    keep_firing: float,
-) -> st.Experiment:
+def _yinyang(*, delay: str | None, hidden: int, **settings: float) -> st.Experiment:
     return _first_spikes(
-        name=f"delgrad/{name}",
+        name=f"delgrad/yinyang-{delay or 'w'}",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
         taus=(2 * _TAU_SYN, _TAU_SYN),
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
         weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
         t1=60.0,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        keep_firing=keep_firing,
         delay=delay,
-        delay_rate=delay_rate,
         summary=f"Yin-Yang, {hidden} hidden LIF neurons, " + ("weights alone" if delay is None else f"{delay} delays"),
+        **settings,
     )
 
 

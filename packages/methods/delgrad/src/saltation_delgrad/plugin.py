@@ -4,13 +4,16 @@ from collections.abc import Iterator
 
 from saltation.plugins import LossSpec, MethodSpec, RecipeSpec, hookimpl
 
+from ._library import in_words
+
 
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
     yield MethodSpec(
         "delgrad",
         "saltation_delgrad:DelGrad",
-        "first spikes of integrate-and-fire neurons in closed form; exact gradients for weights and delays",
+        "first spikes of integrate-and-fire neurons in closed form; exact gradients for weights and delays; "
+        f"on a CPU: {in_words()}",
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._component import Arrivals, Link
+from ._component import Arrivals, Link, Lookup
 
 
 def external_arrivals(
@@ -22,7 +22,7 @@ def external_arrivals(
     """
     n = network.size(name)
     drive = jnp.zeros(n, dtype)
-    trains: list[tuple[Array, Array, str | None]] = []  # time [N] or [N, n], rows [N, n], port (None: a current)
+    trains: list[tuple[Array, Array | Lookup, str | None]] = []  # time [N] or [N, n], rows, port (None: a current)
     ordered = True
     for _, connection in network.incoming(name):
         if connection.source not in sources:
@@ -43,10 +43,16 @@ def external_arrivals(
             continue
         time, still_ordered = _delayed(source, connection, network.size(connection.source), n, dtype)
         ordered = ordered and still_ordered
-        trains.append((time, jax.vmap(connection.synapse.kick)(source.index).astype(dtype), connection.port))
+        trains.append((time, Lookup(connection.synapse, source.index), connection.port))
     if not trains:
         return Arrivals(jnp.zeros(0, dtype), {}, None), drive
-    return _in_order(trains, n, ordered and len(trains) == 1), drive
+    (time, kicks, port), *others = trains
+    if not others and isinstance(kicks, Lookup) and port is not None and time.ndim == 1:
+        if not ordered:
+            order = st.argsort_times(time)
+            time, kicks = time[order], Lookup(kicks.synapse, kicks.index[order])
+        return Arrivals(time, {port: kicks}, None), drive
+    return _in_order(trains, n, dtype), drive
 
 
 def _delayed(source: st.Spikes, connection: st.Connection, pre: int, post: int, dtype) -> tuple[Array, bool]:
@@ -76,22 +82,21 @@ def _delayed(source: st.Spikes, connection: st.Connection, pre: int, post: int, 
     return time, in_order
 
 
-def _in_order(trains: list[tuple[Array, Array, str | None]], n: int, ordered: bool) -> Arrivals:
-    own_order = any(time.ndim == 2 for time, _, _ in trains)
+def _in_order(trains: list[tuple[Array, Array | Lookup, str | None]], n: int, dtype) -> Arrivals:
+    arrays = [(t, x.rows().astype(dtype) if isinstance(x, Lookup) else x, port) for t, x, port in trains]
+    own_order = any(time.ndim == 2 for time, _, _ in arrays)
 
     def widen(time):
         return jnp.broadcast_to(time[:, None], (time.shape[0], n)) if own_order and time.ndim == 1 else time
 
-    time = jnp.concatenate([widen(time) for time, _, _ in trains])
-    ports = sorted({port for _, _, port in trains if port is not None})
+    time = jnp.concatenate([widen(time) for time, _, _ in arrays])
+    ports = sorted({port for _, _, port in arrays if port is not None})
 
     def rows_of(port):
-        return jnp.concatenate([rows if p == port else jnp.zeros_like(rows) for _, rows, p in trains])
+        return jnp.concatenate([rows if p == port else jnp.zeros_like(rows) for _, rows, p in arrays])
 
     kicks = {port: rows_of(port) for port in ports}
-    steps = rows_of(None) if any(port is None for _, _, port in trains) else None
-    if ordered:
-        return Arrivals(time, kicks, steps)
+    steps = rows_of(None) if any(port is None for _, _, port in arrays) else None
     if own_order:
         order = jax.vmap(st.argsort_times, in_axes=1, out_axes=1)(time)
         take = lambda x: jnp.take_along_axis(x, order, axis=0)  # noqa: E731

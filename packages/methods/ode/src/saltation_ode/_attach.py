@@ -14,28 +14,30 @@ def attach(follow: Callable[[Any, Any], Any], inputs: Any, found: Any, values: A
     `values` must be what `follow` would return. It is evaluated only where a derivative is asked for, and only by the
     inputs whose derivative matters; solving without a gradient costs the search alone.
     """
-    inputs, static = eqx.partition(inputs, eqx.is_inexact_array)
+    inputs, rest = eqx.partition(inputs, eqx.is_inexact_array)
+    # Arrays of integers are arguments too: a rule that runs later must not hold on to a tracer.
+    still, static = eqx.partition(rest, eqx.is_array)
     found, values = lax.stop_gradient((found, values))
 
     @jax.custom_jvp
-    def keep(inputs, found, values):
-        del inputs, found
+    def keep(inputs, still, found, values):
+        del inputs, still, found
         return values
 
     def rule(primals, tangents):
-        inputs, found, values = primals
+        inputs, still, found, values = primals
         is_zero = lambda x: isinstance(x, jax.custom_derivatives.SymbolicZero)  # noqa: E731
         varying = jax.tree.map(lambda d: not is_zero(d), tangents[0], is_leaf=is_zero)
-        moving, still = eqx.partition(inputs, varying)
+        moving, constant = eqx.partition(inputs, varying)
         directions = jax.tree.map(lambda d: None if is_zero(d) else d, tangents[0], is_leaf=is_zero)
 
         def function(moving):
-            return follow(eqx.combine(moving, still, static), found)
+            return follow(eqx.combine(moving, constant, still, static), found)
 
         return values, jax.jvp(function, (moving,), (directions,))[1]
 
     keep.defjvp(rule, symbolic_zeros=True)
-    return keep(inputs, found, values)
+    return keep(inputs, still, found, values)
 
 
 def freeze(tree: Any) -> Any:

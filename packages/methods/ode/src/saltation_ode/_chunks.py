@@ -7,20 +7,20 @@ from jax import lax
 import saltation as st
 
 
-def scan_in_chunks(step, carry, xs, *, active, chunk: int):
-    """`lax.scan(step, carry, xs)`, skipping chunks of iterations where `active(carry, x_chunk)` holds nowhere.
+def scan_in_chunks(step, carry, xs, *, active, chunk: int, prepare=lambda xs: xs):
+    """`lax.scan(step, carry, prepare(xs))`, skipping chunks of iterations where `active(carry, x_chunk)` holds nowhere.
 
     It is differentiable in both modes, unlike a `while` loop, and under `vmap` a skipped chunk costs nothing, because
     the decision is one for the whole batch. Skipped outputs are zeros. The length of `xs` must be a multiple of
-    `chunk`.
+    `chunk`. `prepare` is applied to each chunk by itself.
     """
     length = jax.tree.leaves(xs)[0].shape[0]
     if length <= chunk:
-        return lax.scan(step, carry, xs)
+        return lax.scan(step, carry, prepare(xs))
     chunks = jax.tree.map(lambda x: x.reshape(length // chunk, chunk, *x.shape[1:]), xs)
 
     def run(carry, x):
-        return lax.scan(step, carry, x)
+        return lax.scan(step, carry, prepare(x))
 
     def skip(carry, x):
         outputs = jax.eval_shape(run, carry, x)[1]

@@ -5,23 +5,36 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 import saltation as st
 
 from ._flow import AbstractFlow
 
 
+class Lookup(eqx.Module):
+    """What each of `N` spikes delivers, as its unit: the rows `[N, n]` are put together where they are needed.
+
+    Of a wide layer, those of a batch would fill the memory.
+    """
+
+    synapse: st.AbstractSynapse
+    index: Int[Array, " N"]
+
+    def rows(self) -> Float[Array, "N n"]:
+        return jax.vmap(self.synapse.kick)(self.index)
+
+
 class Arrivals(eqx.Module):
     """What reaches a population of `n` from outside its component, in order of time.
 
     - `time`: `[N]`, or `[N, n]` where each neuron has its own order (dendritic and synaptic delays); `inf` for none.
-    - `kicks`: `[N, n]` for each port.
+    - `kicks`: `[N, n]` for each port, or how to look them up.
     - `steps`: `[N, n]` changes of the external current, `None` if it is constant.
     """
 
     time: Float[Array, "N *n"]
-    kicks: dict[str, Float[Array, "N n"]]
+    kicks: dict[str, Float[Array, "N n"] | Lookup]
     steps: Float[Array, "N n"] | None
 
     @property
@@ -66,6 +79,21 @@ class Component(eqx.Module):
     @property
     def dtype(self):
         return self.samples.dtype
+
+    def looked_up(self) -> "Component":
+        """The same, with all kicks as arrays."""
+        arrivals = {
+            name: Arrivals(
+                each.time,
+                {
+                    port: kicks.rows().astype(self.dtype) if isinstance(kicks, Lookup) else kicks
+                    for port, kicks in each.kicks.items()
+                },
+                each.steps,
+            )
+            for name, each in self.arrivals.items()
+        }
+        return eqx.tree_at(lambda c: c.arrivals, self, arrivals)
 
     def size(self, name: str) -> int:
         return self.drive[name].shape[0]

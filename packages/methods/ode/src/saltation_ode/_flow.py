@@ -17,6 +17,8 @@ import saltation as st
 
 State = Any
 
+_GROSS = 0.1  # an error of a fixed step that is no longer a matter of accuracy, absolute and relative
+
 
 class Attempt(NamedTuple):
     """A tried step of a population of `n`."""
@@ -31,11 +33,12 @@ class Attempt(NamedTuple):
 class AbstractFlow(eqx.Module):
     """How the population of one neuron model moves between events.
 
-    A numerical flow may have to try a step again; one that is not adaptive keeps the length it was given.
+    A numerical flow may have to try a step again. `step` is the length that its steps have, `None` where the error
+    alone decides.
     """
 
     is_numerical: eqx.AbstractClassVar[bool]
-    adaptive: eqx.AbstractVar[bool]
+    step: eqx.AbstractVar[float | None]
 
     @abc.abstractmethod
     def propagate(self, neuron: st.AbstractNeuron, t: Array, state: State, h: Array, drive: Array) -> State:
@@ -54,7 +57,7 @@ class ClosedFormFlow(AbstractFlow):
     """The neuron's own exact solution: a step of any duration, and its crossing."""
 
     is_numerical: ClassVar[bool] = False
-    adaptive: bool = eqx.field(static=True, default=False)
+    step: float | None = eqx.field(static=True, default=None)
 
     def propagate(self, neuron, t, state, h, drive):
         return _closed_form(neuron).flow(state, h, drive)
@@ -83,21 +86,22 @@ class RungeKuttaFlow(AbstractFlow):
     c: tuple[float, ...] = eqx.field(static=True)
     last_is_end: bool = eqx.field(static=True)
     order: int = eqx.field(static=True)
-    adaptive: bool = eqx.field(static=True)
+    step: float | None = eqx.field(static=True)
     rtol: float = eqx.field(static=True)
     atol: float = eqx.field(static=True)
 
     @classmethod
-    def of(cls, solver: Any, *, adaptive: bool, rtol: float, atol: float) -> "RungeKuttaFlow":
-        """From a diffrax solver, such as `diffrax.Tsit5()`.
+    def of(cls, solver: Any, *, step: float | None, rtol: float, atol: float) -> "RungeKuttaFlow":
+        """From a diffrax solver, such as `diffrax.Tsit5()`; the tolerances are those of adaptive steps.
 
         **Raises:** `ValueError` for one that is not an explicit Runge-Kutta method, or that estimates no error where
         adaptive steps are asked for.
         """
         if isinstance(solver, diffrax.Euler):
-            a, b, b_error, c, last_is_end, order = ((),), (1.0,), None, (0.0,), False, 1
+            a: tuple[tuple[float, ...], ...] = ((),)
+            b, b_error, c, last_is_end, order = (1.0,), None, (0.0,), False, 1
         elif isinstance(solver, diffrax.AbstractERK):
-            tableau = solver.tableau
+            tableau: Any = solver.tableau
             a = ((), *(tuple(float(x) for x in row) for row in tableau.a_lower))
             b, b_error = (tuple(float(x) for x in row) for row in (tableau.b_sol, tableau.b_error))
             c = (float(tableau.c1), *(float(x) for x in tableau.c))
@@ -108,12 +112,26 @@ class RungeKuttaFlow(AbstractFlow):
                 "diffrax.Tsit5(), Dopri5(), Dopri8(), Bosh3(), Heun(), Midpoint(), Ralston() or Euler(). Implicit ones "
                 "are not needed: between two spikes these neurons are not stiff, and near a spike the step adapts."
             )
-        if adaptive and b_error is None:
+        if step is None and b_error is None:
             raise ValueError(
                 f"ODE got solver={solver!r} without a step; it has no error estimate to adapt the step by. Give a "
                 "fixed step=..., or use diffrax.Tsit5()."
             )
-        return cls(a, b, b_error, c, last_is_end, order, adaptive, float(rtol), float(atol))
+        if step is not None:
+            # A fixed step is as accurate as its length makes it, except where it is simply wrong: steps that jump over
+            # an upstroke would find spikes that are not there.
+            rtol = atol = _GROSS
+        return cls(
+            step=step,
+            a=a,
+            b=b,
+            b_error=b_error,
+            c=c,
+            last_is_end=last_is_end,
+            order=order,
+            rtol=float(rtol),
+            atol=float(atol),
+        )
 
     def propagate(self, neuron, t, state, h, drive):
         return self._stages(neuron, t, state, h, drive)[0]
@@ -134,7 +152,7 @@ class RungeKuttaFlow(AbstractFlow):
         located = rising & (jnp.abs(approach) <= resolution)
         located = located | (jnp.isfinite(crossing) & (h <= resolution))
         approach = jnp.where(rising & (end_guard < 0), approach, jnp.inf)
-        return Attempt(end, self._error(state, end, slopes, h), crossing, located, approach)
+        return Attempt(end, self._error(state, end, slopes, end_slope, h), crossing, located, approach)
 
     def _stages(self, neuron, t, state, h, drive):
         """The end of the step, and the slopes at its stages."""
@@ -146,19 +164,21 @@ class RungeKuttaFlow(AbstractFlow):
         end = at if self.last_is_end else _advance(state, slopes, self.b, h)
         return end, slopes
 
-    def _error(self, state, end, slopes, h):
-        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(end)]))
-        if self.b_error is None or not self.adaptive:
-            return jnp.where(finite, jnp.zeros_like(h), jnp.inf)
+    def _error(self, state, end, slopes, end_slope, h):
+        weights = self.b_error
+        if weights is None:
+            # Without an estimate of its own: how far the trapezoidal rule would end from Euler's step.
+            estimate = jax.tree.map(lambda first, last: 0.5 * h * (last - first), slopes[0], end_slope)
+        else:
+            estimate = jax.tree.map(lambda *k: h * _weighted(weights, k), *slopes)
         errors = jax.tree.map(
-            lambda y, z, *k: jnp.max(
-                jnp.abs(h * _weighted(self.b_error, k)) / (self.atol + self.rtol * jnp.maximum(jnp.abs(y), jnp.abs(z)))
-            ),
+            lambda y, z, e: jnp.max(jnp.abs(e) / (self.atol + self.rtol * jnp.maximum(jnp.abs(y), jnp.abs(z)))),
             state,
             end,
-            *slopes,
+            estimate,
         )
         worst = jnp.max(jnp.stack(jax.tree.leaves(errors)))
+        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(end)]))
         return jnp.where(finite & jnp.isfinite(worst), worst, jnp.inf)
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Array
 import saltation as st
 
 from ._chunks import scan_in_chunks
-from ._component import Component, Link
+from ._component import Component, Link, Lookup
 from ._fence import fenced
 from ._record import Kind, Kinds, Record, iota
 from ._search import Found
@@ -114,6 +114,7 @@ def _gather(component: Component, record: Record) -> _Event:
         if arrivals.own_order:
             mask = mask & (which[:, None] == iota(component.size(name))[None, :])
         for port, rows in arrivals.kicks.items():
+            assert not isinstance(rows, Lookup)
             kicks[name][port] = jnp.where(mask, rows[entry], 0.0)
         if arrivals.steps is not None:
             steps[name] = jnp.where(mask, arrivals.steps[entry], 0.0)

@@ -8,6 +8,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 import saltation as st
@@ -17,7 +18,8 @@ from ._attach import attach, freeze
 from ._component import Component, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, follow
-from ._lif import lif_layer, solve_lif_layer
+from ._lif import solve_lif_layer
+from ._lif_layer import lif_layer
 from ._search import Flags, Summary, search
 
 _CHUNK = 32
@@ -185,7 +187,7 @@ class ODE(st.AbstractReplayMethod):
         tolerance = 1e-9 if jnp.finfo(dtype).bits == 64 else 1e-5
         return RungeKuttaFlow.of(
             diffrax.Tsit5() if self.solver is None else self.solver,
-            adaptive=self.step is None,
+            step=None if self.step is None else float(self.step),
             rtol=tolerance if self.rtol is None else self.rtol,
             atol=tolerance if self.atol is None else self.atol,
         )
@@ -196,6 +198,7 @@ class ODE(st.AbstractReplayMethod):
             layer = lif_layer(component)
             if layer is not None:
                 return solve_lif_layer(component, layer)
+        component = component.looked_up()
         lanes = not cyclic
         neurons = 1 if lanes else sum(component.size(name) for name in component.neurons)
         spikes = 6 * neurons * component.max_spikes  # rejected and short steps around each spike
@@ -268,7 +271,7 @@ def _check_start(neurons: dict[str, st.AbstractNeuron], state: dict[str, Any]) -
     for name, neuron in neurons.items():
         for what, at in (("at the start", state[name]), ("right after a reset", neuron.reset(state[name]))):
             guard = neuron.guard(at)
-            if not isinstance(guard, jax.core.Tracer) and bool(jnp.any(guard >= 0)):
+            if not isinstance(guard, Tracer) and bool(jnp.any(guard >= 0)):
                 raise ValueError(
                     f"The neurons {name!r} are at or above their threshold {what}; expected them below. Check v_reset, "
                     "v_threshold and the initial state."

@@ -15,12 +15,13 @@ from jaxtyping import Array
 import saltation as st
 
 from ._chunks import padded_length, scan_in_chunks
-from ._component import Component
+from ._component import Component, Lookup
 from ._fence import fenced
 from ._next import earliest, entry_at, first_of, join, link_row, next_arrival, next_delivery, row_at, upcoming
 from ._record import Kind, Kinds, Record, iota
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+_RECOVER = 2.0
 
 
 class Flags(NamedTuple):
@@ -240,7 +241,6 @@ def _closed_step(component: Component, carry: _Carry, remaining: Array, instant:
 
 def _numerical_step(component: Component, carry: _Carry, remaining: Array, instant: Array):
     """A step of the length that the error control, the next event and an expected crossing allow."""
-    adaptive = any(flow.adaptive for flow in component.flows.values())
     order = min(flow.order for flow in component.flows.values())  # pyright: ignore
     h = jnp.minimum(remaining, jnp.minimum(carry.h_free, carry.h_trial))
     attempts = _attempts(component, carry, h)
@@ -258,8 +258,8 @@ def _numerical_step(component: Component, carry: _Carry, remaining: Array, insta
     # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
     short = jnp.where(locating & jnp.isfinite(approach), 2.0 * approach, jnp.inf)
     h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
-    h_free = carry.h_free
-    if adaptive:
+    step = next(iter(component.flows.values())).step
+    if step is None:
         factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** (-1.0 / order), _SHRINK, _GROW)
         suggested = h * jnp.where(jnp.isfinite(error), factor, _SHRINK)
         # A step that something else has cut short says nothing against the long one.
@@ -267,12 +267,13 @@ def _numerical_step(component: Component, carry: _Carry, remaining: Array, insta
         h_free = jnp.where(instant | inside, carry.h_free, jnp.where(good, grown, suggested))
     else:
         # A fixed step that runs away is tried again shorter: there may be a crossing on the way.
-        h_trial = jnp.where(good, h_trial, _SHRINK * h)
+        recovered = jnp.minimum(_RECOVER * carry.h_free, step)
+        h_free = jnp.where(instant | inside, carry.h_free, jnp.where(good, recovered, _SHRINK * h))
     smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
     diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
     reached = accepted & (h >= remaining)
     state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
-    control = _Control(h_free, h_trial.astype(h.dtype), diverged)
+    control = _Control(h_free.astype(h.dtype), h_trial.astype(h.dtype), diverged)
     return h, spike & located, accepted, reached, control, state
 
 
@@ -346,6 +347,7 @@ def _deliver(component: Component, carry: _Carry, kinds: Kinds, kind: Array, whi
         slot = jnp.where(here, entry, slot)
         mask = here & (lanes == which) if incoming.own_order else here
         for port, kicks in incoming.kicks.items():
+            assert not isinstance(kicks, Lookup)
             state[name] = neuron.receive(state[name], jnp.where(mask, row_at(kicks, entry), 0.0), port)
         if incoming.steps is not None:
             drive[name] = drive[name] + jnp.where(mask, row_at(incoming.steps, entry), 0.0)

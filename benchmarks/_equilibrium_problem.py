@@ -1,0 +1,76 @@
+"""What both sides of the equilibrium benchmark share: cases, numbers, and how a side is timed.
+
+A side answers each line on its standard input, a number of seconds, with the processor time of its steps; a last line
+"values" with what it computed and its peak memory. Processor time of one thread is what a step would take on an idle
+core, however busy the machine is.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+BATCH, THRESHOLD, CLASSES = 128, 1.0, 10
+
+
+class Case(NamedTuple):
+    """`shape` of the images, `hidden`: (height, width, channels) or (neurons,), and the number of steps."""
+
+    shape: tuple[int, int, int]
+    hidden: tuple[int, ...]
+    steps: int
+
+    @property
+    def convolutional(self) -> bool:
+        return len(self.hidden) == 3
+
+
+CASES = {
+    "fc5": Case((28, 28, 1), (400,), 5),
+    "conv5": Case((28, 28, 1), (14, 14, 64), 5),
+    "conv30": Case((28, 28, 1), (14, 14, 64), 30),
+}
+
+
+def draw(case: Case) -> dict[str, np.ndarray]:
+    """Weights, images and labels, in float32; kernels are [height, width, in, out], matrices [in, out]."""
+    rng = np.random.default_rng(0)
+    units = int(np.prod(case.hidden))
+    if case.convolutional:
+        channels = case.hidden[2]
+        into, back = rng.normal(size=(5, 5, case.shape[2], channels)) / 5, rng.normal(size=(5, 5, channels, channels))
+        back = 0.4 * back / (5 * channels**0.5)
+    else:
+        pixels = int(np.prod(case.shape))
+        into, back = rng.normal(size=(pixels, units)) / pixels**0.5, 0.4 * rng.normal(size=(units, units)) / units**0.5
+    return {
+        "into": into.astype(np.float32),
+        "back": back.astype(np.float32),
+        "out": (rng.normal(size=(units, CLASSES)) / units**0.5).astype(np.float32),
+        "x": rng.uniform(0, 1.5, (BATCH, int(np.prod(case.shape)))).astype(np.float32),
+        "labels": rng.integers(0, CLASSES, BATCH).astype(np.int32),
+    }
+
+
+def serve(step: Callable[[], Any], values: Callable[[], dict[str, np.ndarray]], notes: str) -> None:
+    """Answers as described above; `step()` is one loss with its gradients, `values()` the same as arrays."""
+    step()
+    print(json.dumps({"notes": notes}), flush=True)
+    for line in sys.stdin:
+        if line.strip() == "values":
+            scale = 1 if sys.platform == "darwin" else 1024
+            found = {name: np.asarray(array).tolist() for name, array in values().items()}
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+            print(json.dumps({"peak_memory_bytes": peak, "values": found}), flush=True)
+            return
+        seconds, times = float(line), []
+        while sum(times) < seconds or len(times) < 2:
+            start = time.process_time()
+            step()
+            times.append(time.process_time() - start)
+        print(json.dumps({"median": statistics.median(times), "best": min(times), "calls": len(times)}), flush=True)

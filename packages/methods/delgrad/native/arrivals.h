@@ -1,0 +1,89 @@
+// The arrivals of a sample: which ones count, and in which order.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "call.h"
+#include "lanes.h"
+
+namespace SALTATION_ARCH {
+
+template <typename T>
+struct Arrival {
+  T time;
+  int32_t source;
+  int32_t position;  // in the sample's array of times
+};
+
+// The arrivals of one sample that come before `t1`, in the order given.
+template <typename T>
+inline void collect(const saltation::Layer<T>& layer, int64_t sample, std::vector<Arrival<T>>& found) {
+  const T* time = layer.time.at(sample);
+  const int32_t* source = layer.source.at(sample);
+  const T t1 = T(layer.t1);
+  found.clear();
+  for (int64_t k = 0; k < layer.arrivals; ++k) {
+    if (time[k] < t1 && source[k] >= 0) found.push_back({time[k], source[k], int32_t(k)});
+  }
+}
+
+// Sorts by time. Few arrivals are ranked by counting who comes before whom, which has no branches to mispredict.
+template <typename T>
+inline void in_order(std::vector<Arrival<T>>& arrivals, std::vector<Arrival<T>>& spare) {
+  const int n = int(arrivals.size());
+  bool ordered = true;
+  for (int k = 1; k < n; ++k) ordered &= !(arrivals[k].time < arrivals[k - 1].time);
+  if (ordered) return;
+  constexpr int kFew = 64;
+  if (n > kFew) {
+    std::sort(arrivals.begin(), arrivals.end(), [](const Arrival<T>& a, const Arrival<T>& b) { return a.time < b.time; });
+    return;
+  }
+  T time[kFew + kLanes<T>];
+  for (int k = 0; k < n; ++k) time[k] = arrivals[k].time;
+  for (int k = n; k < n + kLanes<T>; ++k) time[k] = std::numeric_limits<T>::infinity();
+  Mask<T> lane;
+  for (int l = 0; l < kLanes<T>; ++l) lane[l] = l;
+  spare.resize(n);
+  for (int k = 0; k < n; ++k) {
+    const Vec<T> mine = all<T>(time[k]);
+    int rank = 0;
+    for (int l = 0; l < n; l += kLanes<T>) {
+      const Vec<T> other = load<T>(time + l);
+      // Of equal times, the first one given comes first.
+      rank += count<T>((other < mine) | ((other == mine) & (lane < typename LaneTypes<T>::Int(k - l))));
+    }
+    spare[rank] = arrivals[k];
+  }
+  arrivals.swap(spare);
+}
+
+// Sorts each lane's column of `time[n][width]` and carries `row` along: Batcher's network, for any n (Knuth, The Art of
+// Computer Programming, volume 3, algorithm 5.2.2M).
+template <typename T, int registers>
+inline void sort_columns(Vec<T>* time, Vec<T>* row, int n) {
+  int top = 1;
+  while (2 * top < n) top *= 2;
+  for (int p = n > 1 ? top : 0; p > 0; p /= 2) {
+    int q = top, r = 0, d = p;
+    while (true) {
+      for (int i = 0; i < n - d; ++i) {
+        if ((i & p) != r) continue;
+        for (int k = 0; k < registers; ++k) {
+          Vec<T>&a = time[i * registers + k], &b = time[(i + d) * registers + k];
+          Vec<T>&x = row[i * registers + k], &y = row[(i + d) * registers + k];
+          const Mask<T> swap = b < a;
+          const Vec<T> first = choose<T>(swap, b, a), last = choose<T>(swap, a, b);
+          const Vec<T> x_first = choose<T>(swap, y, x), x_last = choose<T>(swap, x, y);
+          a = first, b = last, x = x_first, y = x_last;
+        }
+      }
+      if (q == p) break;
+      d = q - p, q /= 2, r = p;
+    }
+  }
+}
+
+}  // namespace SALTATION_ARCH

@@ -1,0 +1,113 @@
+// Blocks of neurons, one a lane, and the weights packed to match.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "arrivals.h"
+#include "membrane.h"
+
+namespace SALTATION_ARCH {
+
+// A matrix `[rows, neurons]` in blocks of `width` neurons, `[blocks][rows][width]`, filled up with zeros.
+template <typename T>
+struct Packed {
+  std::vector<T> data;
+  int64_t rows, width;
+
+  Packed(int64_t rows, int64_t neurons, int64_t width)
+      : data(size_t(rows * ((neurons + width - 1) / width) * width)), rows(rows), width(width) {}
+
+  T* row(int64_t block, int64_t row) { return data.data() + (block * rows + row) * width; }
+
+  void pack(const T* from, int64_t neurons) {
+    for (int64_t j = 0; j < neurons; j += width) {
+      const int64_t n = std::min(width, neurons - j);
+      for (int64_t r = 0; r < rows; ++r) std::memcpy(row(j / width, r), from + r * neurons + j, size_t(n) * sizeof(T));
+    }
+  }
+
+  void add_to(T* to, int64_t neurons) const {
+    for (int64_t j = 0; j < neurons; j += width) {
+      const int64_t n = std::min(width, neurons - j);
+      for (int64_t r = 0; r < rows; ++r) {
+        const T* from = data.data() + (j / width * rows + r) * width;
+        for (int64_t l = 0; l < n; ++l) to[r * neurons + j + l] += from[l];
+      }
+    }
+  }
+};
+
+// A block of neurons and their constants. Lanes beyond the last neuron have a threshold that is never reached.
+template <typename T, int registers>
+struct Block {
+  static constexpr int width = registers * kLanes<T>;
+  int64_t number, first, neurons;
+  Vec<T> theta[registers], drive[registers], start[registers];
+  Mask<T> real[registers];
+
+  // A leaky potential is measured from where its drive takes it.
+  void set(const saltation::Layer<T>& layer, int64_t sample, int64_t block, bool leaky) {
+    number = block, first = block * width, neurons = layer.neurons;
+    for (int r = 0; r < registers; ++r) {
+      real[r] = Mask<T>{};
+      for (int l = 0; l < kLanes<T>; ++l) real[r][l] = first + r * kLanes<T> + l < neurons ? -1 : 0;
+      theta[r] = choose<T>(real[r], read(layer.theta.data, layer.theta.stride * sample, r),
+                           all<T>(std::numeric_limits<T>::max()));
+      drive[r] = layer.drive ? read(layer.drive.data, layer.drive.stride * sample, r) : Vec<T>{};
+      start[r] = leaky ? -drive[r] : Vec<T>{};
+      if (leaky) theta[r] -= drive[r];
+    }
+  }
+
+  // Lanes of an array `[..., neurons]` from `offset` on; 0 beyond the last neuron.
+  Vec<T> read(const T* from, int64_t offset, int r) const {
+    return load_some<T>(from + offset + first + r * kLanes<T>, real[r]);
+  }
+
+  void write(T* to, int64_t sample, int r, Vec<T> v) const {
+    store_some<T>(to + sample * neurons + first + r * kLanes<T>, real[r], v);
+  }
+
+  void add(T* to, int r, Vec<T> v) const {
+    to += first + r * kLanes<T>;
+    store_some<T>(to, real[r], load_some<T>(to, real[r]) + v);
+  }
+};
+
+// Calls `visit(sample, block, weight, delay)` for all samples and blocks of neurons: the samples of one block in a row,
+// so that its weights stay in the cache, if the samples share them and `together` allows it.
+template <typename T, int kind, int registers, typename Visit>
+void each_block(const saltation::Layer<T>& layer, bool together, Visit visit) {
+  constexpr bool leaky = kind != saltation::kLeakFree;
+  using B = Block<T, registers>;
+  Packed<T> weight(layer.sources, layer.neurons, B::width);
+  Packed<T> delay(layer.delay ? layer.sources : 0, layer.neurons, B::width);
+  const int64_t blocks = (layer.neurons + B::width - 1) / B::width;
+  const bool varies = layer.theta.stride || layer.drive.stride;
+  B block;
+  auto pack = [&](int64_t b) {
+    weight.pack(layer.weight.at(b), layer.neurons);
+    if (layer.delay) delay.pack(layer.delay.at(b), layer.neurons);
+  };
+  if (together && layer.weight.stride == 0 && layer.delay.stride == 0) {
+    pack(0);
+    for (int64_t number = 0; number < blocks; ++number) {
+      block.set(layer, 0, number, leaky);
+      for (int64_t b = 0; b < layer.batch; ++b) {
+        if (varies) block.set(layer, b, number, leaky);
+        visit(b, block, weight, delay);
+      }
+    }
+    return;
+  }
+  for (int64_t b = 0; b < layer.batch; ++b) {
+    if (b == 0 || layer.weight.stride || layer.delay.stride) pack(b);
+    for (int64_t number = 0; number < blocks; ++number) {
+      block.set(layer, b, number, leaky);
+      visit(b, block, weight, delay);
+    }
+  }
+}
+
+}  // namespace SALTATION_ARCH

@@ -1,0 +1,172 @@
+// The kernel's doors for XLA. Every operand of a layer comes with a leading axis, of the batch or of 1 where all samples
+// share it; an empty array stands for nothing.
+#include <algorithm>
+#include <utility>
+
+#include "call.h"
+#include "xla/ffi/api/ffi.h"
+
+#if SALTATION_X86
+#define SALTATION_DECLARE(arch)                                   \
+  namespace arch {                                                \
+  extern const saltation::Functions<float> float_functions;       \
+  extern const saltation::Functions<double> double_functions;     \
+  }
+SALTATION_DECLARE(x86_64_v3)
+#endif
+namespace baseline {
+extern const saltation::Functions<float> float_functions;
+extern const saltation::Functions<double> double_functions;
+}
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+bool has_avx2() {
+#if SALTATION_X86
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+#else
+  return false;
+#endif
+}
+
+template <typename T>
+const saltation::Functions<T>& functions() {
+  static const bool fast = has_avx2();
+  (void)fast;
+  if constexpr (sizeof(T) == 4) {
+#if SALTATION_X86
+    if (fast) return x86_64_v3::float_functions;
+#endif
+    return baseline::float_functions;
+  } else {
+#if SALTATION_X86
+    if (fast) return x86_64_v3::double_functions;
+#endif
+    return baseline::double_functions;
+  }
+}
+
+template <ffi::DataType type>
+using In = ffi::Buffer<type>;
+template <ffi::DataType type>
+using Out = ffi::Result<ffi::Buffer<type>>;
+
+template <typename Number, typename Buffer>
+saltation::Operand<Number> operand(Buffer&& buffer, int64_t batch) {
+  const auto dimensions = buffer.dimensions();
+  if (buffer.element_count() == 0) return {};
+  const int64_t samples = dimensions.front();
+  return {buffer.typed_data(), samples == batch && batch > 1 ? int64_t(buffer.element_count()) / samples : 0};
+}
+
+template <ffi::DataType type, typename T = ffi::NativeType<type>>
+saltation::Layer<T> layer_of(int64_t batch, int64_t neurons, In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight,
+                             In<type> delay, In<type> drive, In<type> theta, int32_t kind, double tau_mem,
+                             double tau_syn, double t1) {
+  saltation::Layer<T> layer;
+  layer.batch = batch, layer.neurons = neurons;
+  layer.arrivals = time.dimensions().back(), layer.sources = weight.dimensions()[1];
+  layer.time = operand<const T>(time, batch), layer.source = operand<const int32_t>(source, batch);
+  layer.weight = operand<const T>(weight, batch), layer.delay = operand<const T>(delay, batch);
+  layer.drive = operand<const T>(drive, batch), layer.theta = operand<const T>(theta, batch);
+  layer.kind = kind, layer.tau_mem = tau_mem, layer.tau_syn = tau_syn, layer.t1 = t1;
+  return layer;
+}
+
+template <ffi::DataType type>
+ffi::Error search(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight, In<type> delay, In<type> drive,
+                  In<type> theta, Out<type> spike, Out<type> slope, int32_t kind, double tau_mem, double tau_syn,
+                  double t1) {
+  using T = ffi::NativeType<type>;
+  const auto shape = spike->dimensions();
+  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, kind, tau_mem, tau_syn, t1);
+  functions<T>().search(layer, {spike->typed_data(), slope->typed_data()});
+  return ffi::Error::Success();
+}
+
+template <ffi::DataType type>
+ffi::Error slope_at(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight, In<type> delay, In<type> drive,
+                    In<type> theta, In<type> spike, Out<type> slope, int32_t kind, double tau_mem, double tau_syn,
+                    double t1) {
+  using T = ffi::NativeType<type>;
+  const auto shape = spike.dimensions();
+  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, kind, tau_mem, tau_syn, t1);
+  functions<T>().slope(layer, {spike.typed_data(), slope->typed_data()});
+  return ffi::Error::Success();
+}
+
+template <ffi::DataType type>
+ffi::Error pull_back(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight, In<type> delay, In<type> drive,
+                     In<type> theta, In<type> spike, In<type> slope, In<type> cotangent, Out<type> by_time,
+                     Out<type> by_weight, Out<type> by_delay, Out<type> by_drive, Out<type> by_theta, int32_t kind,
+                     double tau_mem, double tau_syn, double t1, double limit) {
+  using T = ffi::NativeType<type>;
+  const auto shape = spike.dimensions();
+  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, kind, tau_mem, tau_syn, t1);
+  auto gradient = [&](Out<type>& out) {
+    std::fill_n(out->typed_data(), out->element_count(), T(0));
+    return operand<T>(*out, shape[0]);
+  };
+  const saltation::Gradients<T> gradients = {gradient(by_time),  gradient(by_weight), gradient(by_delay),
+                                             gradient(by_drive), gradient(by_theta),  limit};
+  functions<T>().pull_back(layer, {spike.typed_data(), slope.typed_data()}, cotangent.typed_data(), gradients);
+  return ffi::Error::Success();
+}
+
+template <ffi::DataType type>
+auto operands() {
+  return ffi::Ffi::Bind()
+      .template Arg<In<type>>()                // time [batch, arrivals]
+      .template Arg<ffi::Buffer<ffi::S32>>()   // source [batch, arrivals]
+      .template Arg<In<type>>()                // weight [batch, sources, neurons]
+      .template Arg<In<type>>()                // delay [batch, sources, neurons]
+      .template Arg<In<type>>()                // drive [batch, neurons]
+      .template Arg<In<type>>();               // theta [batch, neurons]
+}
+
+template <typename Binding>
+auto constants(Binding binding) {
+  return std::move(binding)
+      .template Attr<int32_t>("kind")
+      .template Attr<double>("tau_mem")
+      .template Attr<double>("tau_syn")
+      .template Attr<double>("t1");
+}
+
+template <ffi::DataType type>
+auto search_binding() {
+  return constants(operands<type>().template Ret<In<type>>().template Ret<In<type>>());
+}
+
+template <ffi::DataType type>
+auto slope_binding() {
+  return constants(operands<type>().template Arg<In<type>>().template Ret<In<type>>());
+}
+
+template <ffi::DataType type>
+auto pull_back_binding() {
+  return constants(operands<type>()
+                       .template Arg<In<type>>()
+                       .template Arg<In<type>>()
+                       .template Arg<In<type>>()
+                       .template Ret<In<type>>()
+                       .template Ret<In<type>>()
+                       .template Ret<In<type>>()
+                       .template Ret<In<type>>()
+                       .template Ret<In<type>>())
+      .template Attr<double>("limit");
+}
+
+}  // namespace
+
+// The version of jaxlib whose headers this was compiled with: an older one does not take it.
+extern "C" const char* saltation_jaxlib() { return SALTATION_JAXLIB; }
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_search_f32, search<ffi::F32>, search_binding<ffi::F32>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_search_f64, search<ffi::F64>, search_binding<ffi::F64>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_slope_f32, slope_at<ffi::F32>, slope_binding<ffi::F32>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_slope_f64, slope_at<ffi::F64>, slope_binding<ffi::F64>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_pull_back_f32, pull_back<ffi::F32>, pull_back_binding<ffi::F32>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(saltation_pull_back_f64, pull_back<ffi::F64>, pull_back_binding<ffi::F64>());

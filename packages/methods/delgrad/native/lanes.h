@@ -1,0 +1,247 @@
+// Vectors of neurons: as many numbers as fit into one register of the processor this is compiled for, and the
+// elementary functions that the kernel takes of them. Written with the vector extension that GCC and Clang share.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#if defined(__AVX__) || defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace SALTATION_ARCH {
+
+#if defined(__AVX2__)
+constexpr int kRegisterBytes = 32;
+#else
+constexpr int kRegisterBytes = 16;
+#endif
+
+template <typename T>
+struct LaneTypes;
+
+template <>
+struct LaneTypes<float> {
+  typedef float V __attribute__((vector_size(kRegisterBytes)));
+  typedef int32_t I __attribute__((vector_size(kRegisterBytes)));
+  using Int = int32_t;
+  static constexpr int mantissa = 23, bias = 127, exp_terms = 7, log_terms = 5;
+  static constexpr float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+  static constexpr float exp_low = -87.0f, exp_high = 87.0f;
+};
+
+template <>
+struct LaneTypes<double> {
+  typedef double V __attribute__((vector_size(kRegisterBytes)));
+  typedef int64_t I __attribute__((vector_size(kRegisterBytes)));
+  using Int = int64_t;
+  static constexpr int mantissa = 52, bias = 1023, exp_terms = 12, log_terms = 11;
+  static constexpr double round = 6755399441055744.0;  // 1.5 * 2^52
+  static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
+  static constexpr double exp_low = -700.0, exp_high = 700.0;
+};
+
+template <typename T>
+using Vec = typename LaneTypes<T>::V;
+template <typename T>
+using Mask = typename LaneTypes<T>::I;  // all bits of a lane set, or none
+template <typename T>
+constexpr int kLanes = kRegisterBytes / static_cast<int>(sizeof(T));
+
+template <typename T>
+inline Vec<T> all(T x) {
+  return Vec<T>{} + x;
+}
+
+template <typename T>
+inline Vec<T> load(const T* from) {
+  Vec<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <typename T>
+inline void store(T* to, Vec<T> v) {
+  __builtin_memcpy(to, &v, sizeof v);
+}
+
+template <typename T>
+inline Vec<T> as_floats(Mask<T> bits) {
+  Vec<T> v;
+  __builtin_memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+template <typename T>
+inline Mask<T> as_bits(Vec<T> v) {
+  Mask<T> bits;
+  __builtin_memcpy(&bits, &v, sizeof v);
+  return bits;
+}
+
+template <typename T>
+inline Vec<T> choose(Mask<T> mask, Vec<T> yes, Vec<T> no) {
+  return mask ? yes : no;
+}
+
+template <typename T>
+inline Vec<T> smaller(Vec<T> a, Vec<T> b) {
+  return a < b ? a : b;
+}
+
+template <typename T>
+inline Vec<T> larger(Vec<T> a, Vec<T> b) {
+  return a > b ? a : b;
+}
+
+template <typename T>
+inline Vec<T> magnitude(Vec<T> a) {
+  return a < 0 ? -a : a;
+}
+
+// Whether any lane of a mask is set.
+inline bool any(Mask<float> mask) {
+#if defined(__AVX2__)
+  return _mm256_movemask_ps((__m256)mask) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_ps((__m128)mask) != 0;
+#else
+  int32_t bits = 0;
+  for (int l = 0; l < kLanes<float>; ++l) bits |= mask[l];
+  return bits != 0;
+#endif
+}
+
+inline bool any(Mask<double> mask) {
+#if defined(__AVX2__)
+  return _mm256_movemask_pd((__m256d)mask) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_pd((__m128d)mask) != 0;
+#else
+  int64_t bits = 0;
+  for (int l = 0; l < kLanes<double>; ++l) bits |= mask[l];
+  return bits != 0;
+#endif
+}
+
+// In how many lanes of a mask.
+template <typename T>
+inline int count(Mask<T> mask) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return __builtin_popcount(unsigned(_mm256_movemask_ps((__m256)mask)));
+  return __builtin_popcount(unsigned(_mm256_movemask_pd((__m256d)mask)));
+#else
+  int number = 0;
+  for (int l = 0; l < kLanes<T>; ++l) number -= int(mask[l]);
+  return number;
+#endif
+}
+
+// The lanes of a mask from memory, 0 elsewhere, where nothing is touched; the mask is of the first lanes.
+template <typename T>
+inline Vec<T> load_some(const T* from, Mask<T> mask) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm256_maskload_ps((const float*)from, (__m256i)mask);
+  } else {
+    return (Vec<T>)_mm256_maskload_pd((const double*)from, (__m256i)mask);
+  }
+#else
+  Vec<T> v{};
+  for (int l = 0; l < kLanes<T> && mask[l]; ++l) v[l] = from[l];
+  return v;
+#endif
+}
+
+template <typename T>
+inline void store_some(T* to, Mask<T> mask, Vec<T> v) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    _mm256_maskstore_ps((float*)to, (__m256i)mask, (__m256)v);
+  } else {
+    _mm256_maskstore_pd((double*)to, (__m256i)mask, (__m256d)v);
+  }
+#else
+  for (int l = 0; l < kLanes<T> && mask[l]; ++l) to[l] = v[l];
+#endif
+}
+
+template <typename T>
+inline T sum(Vec<T> v) {
+  T total = 0;
+  for (int l = 0; l < kLanes<T>; ++l) total += v[l];
+  return total;
+}
+
+template <typename T>
+inline Vec<T> square_root(Vec<T> v) {
+  Vec<T> root;
+  for (int l = 0; l < kLanes<T>; ++l) root[l] = std::sqrt(v[l]);
+  return root;
+}
+
+#if defined(__AVX2__)
+template <>
+inline Vec<float> square_root<float>(Vec<float> v) {
+  return (Vec<float>)_mm256_sqrt_ps((__m256)v);
+}
+template <>
+inline Vec<double> square_root<double>(Vec<double> v) {
+  return (Vec<double>)_mm256_sqrt_pd((__m256d)v);
+}
+#endif
+
+// exp(x) to about one unit in the last place; arguments beyond the range of the type are clamped to it.
+template <typename T>
+inline Vec<T> exponential(Vec<T> x) {
+  using L = LaneTypes<T>;
+  x = larger<T>(smaller<T>(x, all<T>(L::exp_high)), all<T>(L::exp_low));
+  const Vec<T> shifted = x * T(1.44269504088896340736) + L::round;
+  const Vec<T> n = shifted - L::round;
+  const Vec<T> r = (x - n * L::ln2_high) - n * L::ln2_low;
+  Vec<T> series = all<T>(1);
+  for (int k = L::exp_terms; k >= 1; --k) series = series * r * T(1.0 / k) + T(1);
+  const Mask<T> power = as_bits<T>(shifted) - as_bits<T>(all<T>(L::round)) + typename L::Int(L::bias);
+  return series * as_floats<T>(power << L::mantissa);
+}
+
+// log(1 + y) for y > -1, without loss where y is small.
+template <typename T>
+inline Vec<T> log1p(Vec<T> y) {
+  using L = LaneTypes<T>;
+  using Int = typename L::Int;
+  const Vec<T> x = y + T(1);
+  const Mask<T> bits = as_bits<T>(x);
+  // The mantissa goes into [sqrt(1/2), sqrt(2)).
+  const Int fraction = (Int(1) << L::mantissa) - 1;
+  const Mask<T> carry = (bits & fraction) > (fraction & Int(0.41421356237309503 * double(Int(1) << L::mantissa)));
+  const Mask<T> e = ((bits >> L::mantissa) & (2 * L::bias + 1)) - Int(L::bias) - carry;
+  const Mask<T> m_bits = (bits & fraction) | ((Mask<T>{} + Int(L::bias) + carry) << L::mantissa);
+  const Vec<T> f = choose<T>(e == 0, y, as_floats<T>(m_bits) - T(1));
+  const Vec<T> s = f / (f + T(2));
+  const Vec<T> s2 = s * s;
+  Vec<T> series = all<T>(T(1) / (2 * L::log_terms + 1));
+  for (int k = L::log_terms - 1; k >= 0; --k) series = series * s2 + T(1) / T(2 * k + 1);
+  const Vec<T> exponent = as_floats<T>(e + as_bits<T>(all<T>(L::round))) - L::round;
+  return exponent * L::ln2_high + (T(2) * s * series + exponent * L::ln2_low);
+}
+
+template <typename T>
+inline Vec<T> logarithm(Vec<T> x) {
+  return log1p<T>(x - T(1));
+}
+
+// (1 - exp(-z)) / z for z >= 0, by its series where the quotient cancels.
+template <typename T>
+inline Vec<T> phi(Vec<T> z) {
+  constexpr int terms = sizeof(T) == 4 ? 7 : 13;
+  const Vec<T> near = smaller<T>(z, all<T>(T(0.3)));
+  Vec<T> series = all<T>(1);
+  for (int k = terms; k > 1; --k) series = T(1) - near * T(1.0 / k) * series;
+  const Vec<T> far = larger<T>(z, all<T>(T(0.3)));
+  return choose<T>(z < T(0.3), series, (T(1) - exponential<T>(-far)) / far);
+}
+
+}  // namespace SALTATION_ARCH

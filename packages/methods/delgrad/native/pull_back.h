@@ -1,0 +1,198 @@
+// The derivative of v(T) = theta at given spike times: the gradient by everything that T depends on, and the slope.
+#pragma once
+
+#include <vector>
+
+#include "blocks.h"
+
+namespace SALTATION_ARCH {
+
+// Whether exp(-(T - t) / tau) can be taken as a product of a factor of the neuron and one of the arrival: the neurons
+// see the same times of arrival, the factors stay far from the ends of the type's range, and the kernel does not cancel.
+template <typename T, int kind>
+bool factors(const saltation::Layer<T>& layer) {
+  if (layer.delay) return false;
+  const double longest = sizeof(T) == 4 ? 20.0 : 200.0;
+  const double shorter = kind == saltation::kLeakFree ? layer.tau_syn : std::min(layer.tau_mem, layer.tau_syn);
+  const double longer = std::max(layer.tau_mem, layer.tau_syn);
+  const bool distinct = kind != saltation::kGeneral || longer / shorter > 1.2;
+  return layer.t1 < longest * shorter && distinct;
+}
+
+// The neurons' factors of their responses to arrivals, and those responses.
+template <typename T, int kind, bool factored>
+struct Response {
+  Vec<T> x, s;
+
+  void begin(const Membrane<T, kind>& membrane, Vec<T> time) {
+    x = s = Vec<T>{};
+    if constexpr (factored) {
+      if constexpr (kind != saltation::kLeakFree) x = exponential<T>(-time * membrane.rate_mem);
+      if constexpr (kind >= saltation::kGeneral) s = exponential<T>(-time * membrane.rate_syn);
+    }
+  }
+
+  Flow<Vec<T>> to(const Membrane<T, kind>& membrane, Vec<T> u, T x_arrival, T s_arrival) const {
+    if constexpr (factored) return membrane.kernel(u, x * x_arrival, s * s_arrival);
+    return membrane.flow(larger<T>(u, Vec<T>{}));
+  }
+};
+
+// The arrivals of all samples, with their factors.
+template <typename T>
+struct Factors {
+  std::vector<Arrival<T>> arrival;
+  std::vector<T> x, s;
+  std::vector<size_t> begin;
+  std::vector<bool> ordered;
+  bool shared;
+
+  template <int kind>
+  Factors(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane, bool factored)
+      : shared(layer.time.stride == 0 && layer.source.stride == 0) {
+    std::vector<Arrival<T>> found;
+    const int64_t stimuli = shared ? 1 : layer.batch;
+    arrival.reserve(size_t(stimuli * layer.arrivals));
+    for (int64_t b = 0; b < stimuli; ++b) {
+      collect(layer, b, found);
+      bool ascends = true;
+      for (size_t k = 1; k < found.size(); ++k) ascends &= found[k - 1].time <= found[k].time;
+      begin.push_back(arrival.size()), ordered.push_back(ascends);
+      arrival.insert(arrival.end(), found.begin(), found.end());
+    }
+    begin.push_back(arrival.size());
+    if (!factored) return;
+    x.resize(arrival.size() + kLanes<T>), s.resize(x.size());
+    for (size_t k = 0; k < arrival.size(); ++k) x[k] = arrival[k].time;
+    for (size_t k = 0; k < arrival.size(); k += kLanes<T>) {
+      const Vec<T> t = load<T>(&x[k]);
+      store<T>(&s[k], exponential<T>(t * membrane.rate_syn)), store<T>(&x[k], exponential<T>(t * membrane.rate_mem));
+    }
+  }
+};
+
+template <typename T, int kind, int registers, bool factored>
+void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spikes, const T* cotangent,
+               const saltation::Gradients<T>& gradients) {
+  using B = Block<T, registers>;
+  constexpr int lanes = kLanes<T>;
+  const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
+  const Factors<T> stimuli(layer, membrane, factored);
+  Packed<T> by_weight(gradients.weight ? layer.sources : 0, layer.neurons, B::width);
+  Packed<T> by_delay(gradients.delay ? layer.sources : 0, layer.neurons, B::width);
+  const bool together = gradients.weight.stride == 0 && gradients.delay.stride == 0 && layer.weight.stride == 0 &&
+                        layer.delay.stride == 0;
+  const bool timed = gradients.time || gradients.delay;
+  auto flush = [&](Packed<T>& packed, const saltation::Operand<T>& to, int64_t b) {
+    if (!to) return;
+    packed.add_to(to.at(b), layer.neurons);
+    std::fill(packed.data.begin(), packed.data.end(), T(0));
+  };
+  int64_t current = 0;
+  each_block<T, kind, registers>(layer, together, [&](int64_t b, const B& block, Packed<T>& weight, Packed<T>& delay) {
+    if (!together && b != current) {
+      flush(by_weight, gradients.weight, current), flush(by_delay, gradients.delay, current);
+      current = b;
+    }
+    Vec<T> time[registers], force[registers], kick_force[registers];
+    Mask<T> active{};
+    Vec<T> latest{};
+    for (int r = 0; r < registers; ++r) {
+      const Vec<T> t = block.read(spikes.time, b * layer.neurons, r), slope = block.read(spikes.slope, b * layer.neurons, r);
+      const Mask<T> fires = (t < std::numeric_limits<T>::infinity()) & (slope > 0) & block.real[r];
+      time[r] = choose<T>(fires, t, Vec<T>{});
+      force[r] = choose<T>(fires, -block.read(cotangent, b * layer.neurons, r) / choose<T>(fires, slope, all<T>(1)), Vec<T>{});
+      kick_force[r] = force[r];
+      active |= fires, latest = larger<T>(latest, time[r]);
+      if (gradients.theta) block.add(gradients.theta.at(b), r, -force[r]);
+      if (gradients.drive) block.add(gradients.drive.at(b), r, force[r] * membrane.step(time[r]));
+    }
+    if (!any(active)) return;
+    T last = 0;
+    for (int l = 0; l < lanes; ++l) last = latest[l] > last ? latest[l] : last;
+
+    const int64_t stimulus = stimuli.shared ? 0 : b;
+    const size_t begin = stimuli.begin[stimulus], end = stimuli.begin[stimulus + 1];
+    const bool ordered = stimuli.ordered[stimulus] && !layer.delay;
+    // `visit(r, arrival, before, kappa, left)` for each arrival and register.
+    auto each_arrival = [&](auto visit, auto after) {
+      Response<T, kind, factored> response[registers];
+      for (int r = 0; r < registers; ++r) response[r].begin(membrane, time[r]);
+      for (size_t k = begin; k < end; ++k) {
+        const Arrival<T>& arrival = stimuli.arrival[k];
+        if (ordered && arrival.time >= last) break;
+        const T x = factored ? stimuli.x[k] : T(0), s = factored ? stimuli.s[k] : T(0);
+        for (int r = 0; r < registers; ++r) {
+          Vec<T> u = time[r] - arrival.time;
+          if (!factored && layer.delay) u -= load<T>(delay.row(block.number, arrival.source) + r * lanes);
+          const Flow<Vec<T>> flow = response[r].to(membrane, u, x, s);
+          visit(r, arrival, u > 0, flow.k, flow.s);
+        }
+        after(arrival);
+      }
+    };
+    if (gradients.limit > 0) {
+      Vec<T> steepest[registers] = {};
+      each_arrival(
+          [&](int r, const Arrival<T>&, Mask<T> before, Vec<T> kappa, Vec<T>) {
+            steepest[r] = larger<T>(steepest[r], choose<T>(before, magnitude<T>(force[r] * kappa), Vec<T>{}));
+          },
+          [](const Arrival<T>&) {});
+      for (int r = 0; r < registers; ++r) {
+        kick_force[r] = choose<T>(steepest[r] <= T(gradients.limit), force[r], Vec<T>{});
+      }
+    }
+    Vec<T> by_time{};
+    each_arrival(
+        [&](int r, const Arrival<T>& arrival, Mask<T> before, Vec<T> kappa, Vec<T> left) {
+          if (gradients.weight) {
+            T* to = by_weight.row(block.number, arrival.source) + r * lanes;
+            store<T>(to, load<T>(to) + choose<T>(before, kick_force[r], Vec<T>{}) * kappa);
+          }
+          if (!timed) return;
+          const Vec<T> w = load<T>(weight.row(block.number, arrival.source) + r * lanes);
+          const Vec<T> rise = kind == saltation::kLeakFree ? left : left - kappa;
+          const Vec<T> earlier = choose<T>(before, -force[r], Vec<T>{}) * w * rise * membrane.rate_mem;
+          by_time += earlier;
+          if (gradients.delay) {
+            T* to = by_delay.row(block.number, arrival.source) + r * lanes;
+            store<T>(to, load<T>(to) + earlier);
+          }
+        },
+        [&](const Arrival<T>& arrival) {
+          if (gradients.time) gradients.time.at(b)[arrival.position] += sum<T>(by_time);
+          by_time = Vec<T>{};
+        });
+  });
+  flush(by_weight, gradients.weight, current), flush(by_delay, gradients.delay, current);
+}
+
+// The slope of the potential at given times; infinite where there is no spike.
+template <typename T, int kind>
+void slope_at(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
+  constexpr T inf = std::numeric_limits<T>::infinity();
+  const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
+  const Factors<T> stimuli(layer, membrane, false);
+  each_block<T, kind, 1>(
+      layer, true, [&](int64_t b, const Block<T, 1>& block, Packed<T>& weight, Packed<T>& delay) {
+        const int64_t stimulus = stimuli.shared ? 0 : b;
+          const Vec<T> given = block.read(spikes.time, b * layer.neurons, 0);
+          const Mask<T> fires = (given < inf) & block.real[0];
+          const Vec<T> time = choose<T>(fires, given, Vec<T>{});
+          const Vec<T> drive = block.drive[0];
+          Vec<T> v = drive * membrane.step(time), i = drive;
+          for (size_t k = stimuli.begin[stimulus]; k < stimuli.begin[stimulus + 1]; ++k) {
+            const Arrival<T>& arrival = stimuli.arrival[k];
+            Vec<T> u = time - arrival.time;
+            if (layer.delay) u -= load<T>(delay.row(block.number, arrival.source));
+            const Flow<Vec<T>> flow = membrane.flow(larger<T>(u, Vec<T>{}));
+            const Vec<T> w = load<T>(weight.row(block.number, arrival.source));
+            const Vec<T> kick = choose<T>(u > 0, w, Vec<T>{});
+            v += kick * flow.k, i += kick * flow.s;
+          }
+          const Vec<T> rise = (kind == saltation::kLeakFree ? i : i - v) * membrane.rate_mem;
+          block.write(spikes.slope, b, 0, choose<T>(fires, rise, all<T>(inf)));
+      });
+}
+
+}  // namespace SALTATION_ARCH

@@ -1,0 +1,98 @@
+"""A layer of leaky integrate-and-fire neurons as data, and what is known of it once it is solved."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ._chunks import padded_length
+from ._component import Component, Lookup
+from ._search import Flags
+
+CHUNK = 64  # arrivals; a chunk that lies behind the end for all samples is skipped
+
+
+class LIFLayer(eqx.Module):
+    """A layer in the units of the formulas: potentials from the leak, the constant current `drive` among the inputs.
+
+    `time` is `[N]`, or `[N, n]` where each neuron has its own order; constants are `[]` or `[n]`; `kicks` are arrays
+    `[N, n]`, or looked up.
+    """
+
+    tau_mem: Any
+    tau_syn: Any
+    theta: Any
+    v_reset: Any
+    v: Array
+    i: Array
+    drive: Array
+    time: Array
+    kicks: Array | Lookup
+    samples: Array
+
+    def delivered(self, t1: float, *, before: int = 0, after: int = 0) -> Array:
+        """What each arrival up to `t1` delivers, with entries of nothing around: for `rows`, all of it or a part."""
+        arrives = self.time <= t1
+        if isinstance(self.kicks, Lookup):
+            index = jnp.where(arrives, self.kicks.index, -1)
+            return jnp.pad(index, (before, after), constant_values=-1)
+        kicks = jnp.where(arrives if arrives.ndim == 2 else arrives[:, None], self.kicks, 0.0)
+        return jnp.pad(kicks, ((before, after), (0, 0)))
+
+    def rows(self, delivered: Array) -> Array:
+        """The kicks `[..., n]` of a part of `delivered`."""
+        if isinstance(self.kicks, Lookup):
+            return jax.vmap(self.kicks.synapse.kick)(delivered).astype(self.v.dtype)
+        return delivered
+
+
+class LIFFound(NamedTuple):
+    """The spikes, arrays of `[n, max_spikes]` and `[n]`."""
+
+    times: Array
+    segment: Array  # how many arrivals came before each spike
+    count: Array
+
+
+class LIFReached(NamedTuple):
+    """What else is known of a layer once it has been solved, without a derivative."""
+
+    v: Array  # [S + 1, n], at the samples and at the end
+    i: Array
+    min_slope: Array  # [n]
+    flat: Array  # [n]
+    flags: Flags
+
+
+def lif_layer(component: Component) -> LIFLayer | None:
+    """The component as a LIF layer, `None` if it is not one."""
+    (name,) = component.neurons
+    constants, arrivals = component.neurons[name].lif(), component.arrivals[name]
+    if constants is None or arrivals.steps is not None or set(arrivals.kicks) - {"current"}:
+        return None
+    if not isinstance(constants.g_leak, int | float) or constants.g_leak != 1.0:
+        return None  # the formulas here are those of a leaky neuron
+    state, dtype = component.state[name], component.dtype
+    n = component.size(name)
+    time = arrivals.time
+    kicks = arrivals.kicks.get("current", jnp.zeros((time.shape[0], n), dtype))
+    # Room for whole chunks, the interval after the last arrival included.
+    missing = padded_length(time.shape[0] + 1, CHUNK) - 1 - time.shape[0]
+    if isinstance(kicks, Lookup):
+        kicks = Lookup(kicks.synapse, jnp.pad(kicks.index, (0, missing), constant_values=-1))
+    else:
+        kicks = jnp.pad(kicks, ((0, missing), (0, 0)))
+    return LIFLayer(
+        constants.tau_mem,
+        constants.tau_syn,
+        constants.v_threshold - constants.v_leak,
+        constants.v_reset - constants.v_leak,
+        state.v - constants.v_leak,
+        state.i,
+        component.drive[name],
+        jnp.concatenate([time, jnp.full((missing, *time.shape[1:]), jnp.inf, dtype)]),
+        kicks,
+        component.samples,
+    )

@@ -1,0 +1,54 @@
+"""The recipes learn: each a little in every run, and to what the documentation says in the slow ones."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+import saltation as st
+from saltation_train import Recipe, train
+
+# Recipe, shorter settings, and the test accuracy that they reach with some room to spare.
+SHORT = {
+    "ode/yinyang": ({"epochs": 8}, 0.8),
+    "ode/yinyang-state": ({"epochs": 8}, 0.55),
+    "ode/yinyang-qif": ({"epochs": 2, "hidden": 10}, 0.5),
+    "ode/digits": ({"epochs": 8, "hidden": 50}, 0.85),
+    "equilibrium/digits": ({"epochs": 8}, 0.9),
+}
+# Recipe, and the mean test accuracy of three seeds with its own settings.
+FULL = {"ode/yinyang": 0.975, "ode/yinyang-qif": 0.98, "ode/digits": 0.96, "equilibrium/digits": 0.97}
+SEEDS = (0, 1, 2)
+
+
+@pytest.mark.parametrize("recipe", SHORT)
+def test_a_recipe_learns(recipe, tmp_path):
+    options, goal = SHORT[recipe]
+    run = train(Recipe(recipe, options), seed=0, out=tmp_path / "run", progress=False, report=False)
+    losses = [line["train_loss"] for line in run.metrics]
+    assert run.summary["test_accuracy"] >= goal and losses[-1] < losses[0]
+    assert not any(line["failed"] for line in run.metrics), "some samples could not be solved"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", FULL)
+def test_a_recipe_reaches_its_figure(recipe, saltation, tmp_path):
+    scores = [_trained(saltation, recipe, tmp_path / str(seed), "--seed", str(seed)) for seed in SEEDS]
+    assert np.mean(scores) >= FULL[recipe], f"test accuracies: {scores}"
+
+
+@pytest.mark.slow
+def test_mnist_reaches_its_figure(saltation, tmp_path):
+    try:
+        st.get_dataset("mnist")()
+    except st.DataError as error:
+        pytest.skip(f"MNIST is not at hand: {error}")
+    data = os.environ.get("SALTATION_DATA")
+    assert _trained(saltation, "ode/mnist", tmp_path, *(("--data-dir", data) if data else ())) >= 0.97
+
+
+def _trained(saltation, recipe, folder, *arguments):
+    """The test accuracy of a run as a user starts it: compiled with care, which tests are not."""
+    saltation("train", recipe, "--out", str(folder / "run"), *arguments, env={"XLA_FLAGS": ""})
+    return json.loads((folder / "run" / "summary.json").read_text())["test_accuracy"]
