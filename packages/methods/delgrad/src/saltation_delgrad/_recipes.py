@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
@@ -133,7 +134,7 @@ def mnist(
     )
 
 
-def _yinyang(*, delay: str | None, hidden: int, **settings: float) -> st.Experiment:
+def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experiment:
     return _first_spikes(
         name=f"delgrad/yinyang-{delay or 'w'}",
         dataset="yinyang",
