@@ -180,7 +180,80 @@ def yinyang():
     return figure
 
 
-FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, yinyang)}
+def bss2():
+    """One network on five emulated chips: how far neurons are off, how much that varies, and what gets lost."""
+    from saltation_bss2 import BSS2Emulator
+    from saltation_neurons import AtMostOnce
+
+    tau_syn, chips = 6.0, range(5)
+    weights = np.load(HERE.parent / "packages/hardware/bss2/tests/data/yinyang_in_loop.npz")
+    once = {name: AtMostOnce(LIF(n, tau_mem=2 * tau_syn, tau_syn=tau_syn)) for name, n in (("hidden", 30), ("out", 3))}
+    connections = [
+        st.Connection("in", "hidden", st.Dense(jnp.asarray(weights["weight0"]))),
+        st.Connection("hidden", "out", st.Dense(jnp.asarray(weights["weight1"]))),
+    ]
+    net = st.Network({"in": 4}, once, connections, ["out"])
+    times = jnp.asarray((0.15 + 1.85 * st.get_dataset("yinyang")().test.inputs[:400]) * tau_syn)
+    stimulus = {"in": jax.vmap(st.Spikes.from_dense)(times)}
+    one = {"in": st.structure_of(st.Spikes.from_dense(times[0]))}
+
+    def run(backend, key):
+        program = backend.prepare(st.structure_of(net), one, t1=6 * tau_syn, max_spikes=1)
+        found = program.measure(net, stimulus, np.asarray(jax.random.key_data(jax.random.key(key)))).spikes
+        first = [np.asarray(jax.vmap(st.Spikes.first)(found[name])) for name in ("hidden", "out")]
+        return np.concatenate(first, axis=1)
+
+    def difference(a, b):
+        both = np.isfinite(a) & np.isfinite(b)
+        return np.where(both, np.where(both, a, 0.0) - np.where(both, b, 0.0), np.nan)
+
+    ideal = run(BSS2Emulator(effects="none"), 0)
+    first, second = ([run(BSS2Emulator(chip), key) for chip in chips] for key in (1, 2))
+    residuals = [difference(ideal, found) / tau_syn for found in first]
+
+    figure, ((a, b), (c, d)) = plt.subplots(2, 2, figsize=(8.0, 4.6))
+    for chip, residual in enumerate(residuals):
+        often = np.isfinite(residual).sum(axis=0) > 40
+        offset = np.nanmean(residual[:, often], axis=0)
+        place = chip + np.linspace(-0.3, 0.3, often.sum())
+        kinds = np.where(often)[0] >= 30
+        for kind, colour, label in ((False, BLUE, "hidden"), (True, RED, "output")):
+            a.plot(
+                place[kinds == kind], offset[kinds == kind], "o", ms=3, color=colour, label=label if not chip else None
+            )
+    a.axhspan(-0.3, 0.1, color=GREY, alpha=0.25, lw=0)
+    a.set(xlabel="chip", ylabel="offset [$\\tau$]", xticks=list(chips), ylim=(-0.65, 0.2))
+    a.set_title("a   offsets of neurons; grey: measured")
+    a.legend(frameon=False, loc="lower left", ncols=2)
+
+    together = np.concatenate(residuals)
+    bins = np.linspace(-0.6, 0.4, 101)
+    for columns, colour, label in ((slice(0, 30), BLUE, "hidden"), (slice(30, 33), RED, "output")):
+        part = together[:, columns]
+        b.hist(part[np.isfinite(part)], bins, histtype="step", density=True, color=colour, label=label)
+    b.set(xlabel="ideal minus chip [$\\tau$]", ylabel="density", yscale="log")
+    b.set_title(f"b   residuals: standard deviation {np.nanstd(together):.2f} $\\tau$")
+    b.legend(frameon=False)
+
+    jitter = np.concatenate([difference(x, y) for x, y in zip(first, second)]) / np.sqrt(2) * 1e3
+    jitter = jitter[np.isfinite(jitter)]
+    width = 1.4826 * np.median(np.abs(jitter))
+    # Bins hold whole steps of a stamp, which are 8 ns over the root of two.
+    grid = np.arange(-212, 213) * (8 / np.sqrt(2))
+    grid = grid[::4]
+    c.hist(jitter, grid, histtype="step", density=True, color=BLUE)
+    c.plot(grid, np.exp(-((grid / width) ** 2) / 2) / (width * np.sqrt(2 * np.pi)), color=GREY)
+    c.set(xlabel="jitter of a spike between runs [ns]", ylabel="density", yscale="log", ylim=(1e-6, 1e-2))
+    c.set_title(f"c   robust standard deviation {width:.0f} ns")
+
+    whole = [run(BSS2Emulator(chip, effects="-loss"), 1) for chip in chips]
+    lost = np.concatenate([np.isinf(x) & np.isfinite(y) for x, y in zip(first, whole)], axis=1)[:150]
+    d.imshow(lost.T, aspect="auto", cmap="Greys", interpolation="nearest")
+    d.set(xlabel="sample", ylabel="neuron of all chips", title="d   spikes are lost in bursts")
+    return figure
+
+
+FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, yinyang, bss2)}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

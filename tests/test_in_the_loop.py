@@ -41,6 +41,10 @@ class ExactProgram(st.AbstractProgram):
     def health_fields(self):
         return ("silent",)
 
+    @property
+    def measured_delays(self):
+        return ()
+
     def run(self, parameters, stimuli, key):
         (batch, _) = stimuli["in"].time.shape
         self.batches.append(batch)
@@ -55,7 +59,7 @@ class ExactProgram(st.AbstractProgram):
             for layer in self.layers
         }
         silent = [sum(np.isinf(trains[layer.name][b][0]).sum() for layer in self.layers) for b in range(batch)]
-        return spikes, {"silent": np.array(silent, float)}
+        return st.Observation(spikes, {"silent": np.array(silent, float)}, {})
 
 
 def spikes_of_layer(incoming, t1):
@@ -89,7 +93,7 @@ class ExactBackend(st.AbstractBackend):
     def capabilities(self):
         return st.Capabilities(neurons=("at_most_once",))
 
-    def prepare(self, structure, *, t1, max_spikes):
+    def prepare(self, structure, stimulus, *, t1, max_spikes):
         if max_spikes != 1 or any(connection.delay is not None for connection in structure.connections):
             raise st.UnsupportedError("this backend has one spike a neuron and no delays; remove them.")
         return program_of(structure, t1)

@@ -154,3 +154,14 @@ def test_integers_and_lists_become_floats():
     np.testing.assert_array_equal(st.Delay(jnp.array([1, 2]), minimum=0.75).value, [1.0, 2.0])
     np.testing.assert_array_equal(st.Delay([1, 2]).value, [1.0, 2.0])
     assert st.Delay(np.ones(2, np.float32)).value.dtype == jnp.float32
+
+
+def test_parts_hold_the_values_of_any_delay():
+    delay = st.Delay(jnp.array([1.0, 2.0])) + st.Delay(jnp.array([3.0, 4.0, 5.0])) + st.Delay(0.5, minimum=0.5)
+    parts = st.DelayParts.of(delay, 2, 3)
+    np.testing.assert_allclose(parts.per_source(2, 3), [1.5, 2.5])
+    np.testing.assert_allclose(parts.per_target(2, 3), [3.0, 4.0, 5.0])
+    assert parts.per_synapse(2, 3) is None and parts.minimum == 0.5
+    parts.check(2, 3)
+    with pytest.raises(ValueError, match=r"got source of shape \(2,\); expected \(4,\)"):
+        parts.check(4, 3)

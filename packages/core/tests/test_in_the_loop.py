@@ -18,6 +18,7 @@ class Program(st.AbstractProgram):
     """Every neuron spikes once: 3 after the mean of the input times, the stronger its weights the earlier, and late."""
 
     health_fields = ("spikes_seen", "first_word_of_key")
+    measured_delays = ()
 
     def __init__(self):
         self.calls = []
@@ -39,7 +40,8 @@ class Program(st.AbstractProgram):
         spikes = {"out": st.Spikes(dense, index, weight.shape[1])}
         word = 0 if key is None else int(np.asarray(key).ravel()[-1]) % 1000
         seen = np.isfinite(train.time).sum(axis=1)
-        return spikes, {"spikes_seen": seen, "first_word_of_key": np.full(len(times), word)}
+        health = {"spikes_seen": seen, "first_word_of_key": np.full(len(times), word)}
+        return st.Observation(spikes, health, {})
 
 
 class Backend(st.AbstractBackend):
@@ -49,7 +51,7 @@ class Backend(st.AbstractBackend):
     def capabilities(self):
         return st.Capabilities(neurons=("leaky",), max_neurons=10)
 
-    def prepare(self, structure, *, t1, max_spikes):
+    def prepare(self, structure, stimulus, *, t1, max_spikes):
         assert all(
             isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(structure) if hasattr(leaf, "shape")
         )
@@ -236,3 +238,87 @@ def test_it_needs_a_replay_and_a_backend():
         st.InTheLoop(Plain(), Backend(Program()))
     with pytest.raises((ValueError, TypeError), match="backend"):
         st.InTheLoop(Linear(), "bss2")
+
+
+class Delayed(st.AbstractProgram):
+    """Spikes that come 4 after the inputs, and delays of the inputs that it measures: 1.5 and nothing."""
+
+    health_fields = ("failed",)
+    measured_delays = (0,)
+
+    def __init__(self, failed):
+        self.failed = failed
+
+    def run(self, parameters, stimuli, key):
+        assert isinstance(parameters.connections[0].delay, st.DelayParts)
+        np.testing.assert_array_equal(parameters.connections[0].delay.source, [1.0, 2.0])
+        batch = len(stimuli["in"].time)
+        time = np.tile(np.array([4.0, 5.0]), (batch, 1))
+        spikes = {"out": st.Spikes(time, np.tile(np.arange(2), (batch, 1)), 2)}
+        health = {"failed": np.full(batch, self.failed)}
+        return st.Observation(spikes, health, {0: np.tile([1.5, INF], (batch, 1))})
+
+
+class Noisy(st.AbstractBackend):
+    failed: float = 0.0
+    noisy: bool = False
+
+    @property
+    def capabilities(self):
+        return st.Capabilities(neurons=("leaky",), noisy=self.noisy)
+
+    def prepare(self, structure, stimulus, *, t1, max_spikes):
+        assert stimulus["in"].time.shape == (2,) and isinstance(stimulus["in"].time, jax.ShapeDtypeStruct)
+        return Delayed(self.failed)
+
+
+class Looking(st.AbstractReplayMethod):
+    """Its spikes are as observed, later by the delays: what the gradient sees of them."""
+
+    provides: ClassVar[frozenset[str]] = frozenset({"spikes"})
+
+    def supports(self, network):
+        return st.Support(True)
+
+    def solve(self, network, stimulus, *, t1, initial=None, key=None, save=st.Save(), throw=True):
+        raise AssertionError("InTheLoop must not solve")
+
+    def replay(self, network, stimulus, observed, *, t1, throw=True):
+        delay = network.connections[0].delay.per_source(2, 2)
+        spikes = {"out": st.Spikes.from_dense(observed["out"].first() + delay)}
+        return st.Solution(spikes, None, None, None, {}, {}, st.RESULTS.successful)
+
+
+@pytest.fixture
+def delayed(leaky):
+    delay = st.Delay(jnp.array([1.0, 2.0]), kind="axonal", positive=st.Softplus())
+    return st.Network({"in": 2}, {"out": leaky(2)}, [st.Connection("in", "out", st.Dense(jnp.eye(2)), delay)], ["out"])
+
+
+def test_the_gradient_is_taken_at_measured_delays(delayed):
+    chip = st.InTheLoop(Looking(), Noisy())
+
+    def spikes(net):
+        return chip.solve(net, {"in": st.Spikes.from_dense(jnp.ones(2))}, t1=20.0).spikes["out"].first()
+
+    # One delay was measured as 1.5, of the other there is only the model's 2.
+    np.testing.assert_allclose(spikes(delayed), [5.5, 7.0])
+    gradient = eqx.filter_grad(lambda net: jnp.sum(spikes(net)))(delayed).connections[0].delay.raw
+    slope = jax.vmap(jax.grad(st.Softplus().forward))(delayed.connections[0].delay.raw)
+    np.testing.assert_allclose(gradient, slope)
+
+
+def test_what_a_backend_failed_to_run_is_a_failed_sample(delayed):
+    stimulus = {"in": st.Spikes.from_dense(jnp.ones(2))}
+    solution = st.InTheLoop(Looking(), Noisy(failed=1.0)).solve(delayed, stimulus, t1=20.0, throw=False)
+    assert solution.result == st.RESULTS.backend_failed
+    with pytest.raises(st.SolveError, match="could not run this batch"):
+        st.InTheLoop(Looking(), Noisy(failed=1.0)).solve(delayed, stimulus, t1=20.0)
+
+
+def test_noise_without_a_key_is_refused(delayed):
+    stimulus = {"in": st.Spikes.from_dense(jnp.ones(2))}
+    noisy = st.InTheLoop(Looking(), Noisy(noisy=True))
+    with pytest.raises(ValueError, match="got no key, and the noise of Noisy needs one"):
+        noisy.solve(delayed, stimulus, t1=20.0)
+    noisy.solve(delayed, stimulus, t1=20.0, key=jax.random.key(0))

@@ -127,6 +127,8 @@ ERRORS = {
     "unknown method": (["train", "toy/blobs", "--method", "tooy"], "no method 'tooy'.*Did you mean 'toy'"),
     "unknown backend": (["train", "toy/blobs", "--backend", "chip"], "has no gradient at spikes"),
     "method that does not fit": (["train", "toy/blobs", "--method", "picky"], "wrap it in silk"),
+    "options without a backend": (["train", "toy/blobs", "--backend-option", "chip=3"], "and no backend; name it"),
+    "option without a value": (["train", "toy/blobs", "--backend-option", "chip"], "expected NAME=VALUE"),
     "no epochs": (["train", "toy/blobs", "--epochs", "0"], "got epochs=0; expected at least 1"),
     "no run to evaluate": (["evaluate", "nowhere"], "holds no run .*expected the folder of a run"),
     "no run to report": (["report", "nowhere"], "holds no run"),
@@ -166,6 +168,7 @@ def test_resuming_another_recipe_is_refused(tmp_path, capsys):
                 "arguments": {},
                 "method": None,
                 "backend": None,
+                "backend_options": {},
                 "seed": 0,
                 "epochs": 1,
                 "data_dir": None,
@@ -176,3 +179,16 @@ def test_resuming_another_recipe_is_refused(tmp_path, capsys):
     )
     assert main(["train", "toy/blobs", "--out", str(tmp_path), "--resume"]) == 2
     assert "got the recipe 'toy/blobs' for the run" in capsys.readouterr().err
+
+
+def test_values_of_backend_options_are_numbers_truth_values_or_text():
+    from saltation_train._train_command import backend_options
+
+    given = ["chip=3", "microseconds=0.6", "fast=true", "effects=none", "calibration=a=b.npz"]
+    assert backend_options(given) == {
+        "chip": 3,
+        "microseconds": 0.6,
+        "fast": True,
+        "effects": "none",
+        "calibration": "a=b.npz",
+    }

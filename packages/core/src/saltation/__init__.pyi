@@ -5,6 +5,7 @@ from ._augment import shifted as shifted
 from ._backend import AbstractBackend as AbstractBackend
 from ._backend import AbstractProgram as AbstractProgram
 from ._backend import Capabilities as Capabilities
+from ._backend import Observation as Observation
 from ._backend import structure_of as structure_of
 from ._builders import feedforward as feedforward
 from ._builders import normal as normal
@@ -26,6 +27,7 @@ from ._delay import AbstractDelay as AbstractDelay
 from ._delay import AbstractPositive as AbstractPositive
 from ._delay import Clip as Clip
 from ._delay import Delay as Delay
+from ._delay import DelayParts as DelayParts
 from ._delay import DelaySum as DelaySum
 from ._delay import Sigmoid as Sigmoid
 from ._delay import Softplus as Softplus

@@ -208,6 +208,39 @@ class DelaySum(AbstractDelay):
             part.check(pre, post)
 
 
+class DelayParts(AbstractDelay):
+    """A delay given by the values of its parts: `source[pre]`, `target[post]`, `synapse[pre, post]`, `None` for none.
+
+    What a backend gets, and what takes the place of a delay that a backend has measured.
+    """
+
+    source: Float[Array, " pre"] | None = None
+    target: Float[Array, " post"] | None = None
+    synapse: Float[Array, "pre post"] | None = None
+    minimum: float = eqx.field(static=True, default=0.0)
+
+    @classmethod
+    def of(cls, delay: AbstractDelay, pre: int, post: int) -> "DelayParts":
+        """The parts of any delay of a connection of `pre` to `post` units."""
+        parts = delay.per_source(pre, post), delay.per_target(pre, post), delay.per_synapse(pre, post)
+        return cls(*parts, minimum=delay.minimum)
+
+    def per_source(self, pre: int, post: int) -> Float[Array, " pre"] | None:
+        return self.source
+
+    def per_target(self, pre: int, post: int) -> Float[Array, " post"] | None:
+        return self.target
+
+    def per_synapse(self, pre: int, post: int) -> Float[Array, "pre post"] | None:
+        return self.synapse
+
+    def check(self, pre: int, post: int) -> None:
+        for name, shape in (("source", (pre,)), ("target", (post,)), ("synapse", (pre, post))):
+            part = getattr(self, name)
+            if part is not None and part.shape != shape:
+                raise ValueError(f"DelayParts got {name} of shape {part.shape}; expected {shape}.")
+
+
 def _total(parts: list[Array | None]) -> Array | None:
     present = [part for part in parts if part is not None]
     return sum(present[1:], present[0]) if present else None

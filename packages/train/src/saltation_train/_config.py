@@ -29,6 +29,7 @@ def describe(experiment: st.Experiment, recipe: Recipe | None, *, seed: int, dat
         "arguments": arguments,
         "method": None if recipe is None else recipe.method,
         "backend": None if recipe is None else recipe.backend,
+        "backend_options": {} if recipe is None else dict(recipe.backend_options),
         "seed": seed,
         "epochs": experiment.epochs,
         "data_dir": None if data_dir is None else str(data_dir),
@@ -92,7 +93,7 @@ def read_config(path: Path) -> dict:
         ) from error
 
 
-_KEYS = ("format", "recipe", "arguments", "method", "backend", "seed", "experiment")
+_KEYS = ("format", "recipe", "arguments", "method", "backend", "backend_options", "seed", "experiment")
 
 
 def recipe_of(config: dict) -> Recipe | None:
@@ -100,7 +101,14 @@ def recipe_of(config: dict) -> Recipe | None:
     if config["recipe"] is None:
         return None
     arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in config["arguments"].items()}
-    return Recipe(config["recipe"], arguments, config["method"], config["backend"], config["epochs"])
+    return Recipe(
+        config["recipe"],
+        arguments,
+        config["method"],
+        config["backend"],
+        config["epochs"],
+        config["backend_options"],
+    )
 
 
 def check_same(given: dict, stored: dict, folder: Path) -> None:

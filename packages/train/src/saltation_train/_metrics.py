@@ -45,6 +45,8 @@ def epoch_metrics(
         "remedied_steps": int(tally.remedied),
         "silent": {name: float(np.mean(count == 0)) for name, count in spikes.items()},
         "spikes": {name: float(np.mean(count)) / max(counted, 1) for name, count in spikes.items()},
+        "flat": {name: int(count) / max(counted, 1) for name, count in tally.flat.items()},
+        "health": {name: float(count) / max(seen, 1) for name, count in tally.health.items()},
         "min_slope": {name: number(slope) for name, slope in tally.min_slope.items()},
     }
 

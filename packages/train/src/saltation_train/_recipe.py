@@ -20,6 +20,7 @@ class Recipe:
     - `arguments`: its keyword arguments; those left out keep the recipe's defaults.
     - `method`, `backend`: registered names that replace the recipe's method, or put a backend into its loop.
     - `epochs`: instead of the recipe's.
+    - `backend_options`: keyword arguments of the backend, such as which chip.
 
     ```python
     run = saltation_train.train(Recipe("ode/yinyang", {"hidden": 50}), seed=1, out="runs/wide")
@@ -31,12 +32,14 @@ class Recipe:
     method: str | None = None
     backend: str | None = None
     epochs: int | None = None
+    backend_options: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> st.Experiment:
         """The experiment.
 
         **Raises:** `UnknownNameError` for a name that nothing registers, `ValueError` for an argument that
-        the recipe does not have, or a number of epochs below 1.
+        the recipe does not have, or a number of epochs below 1, or options without a backend or that it does
+        not have.
         """
         function = st.get_recipe(self.name)
         arguments = self._checked(function)
@@ -52,7 +55,13 @@ class Recipe:
         if self.method is not None:
             experiment = dataclasses.replace(experiment, method=st.get_method(self.method)())
         if self.backend is not None:
-            experiment = dataclasses.replace(experiment, method=_in_the_loop(experiment.method, self.backend))
+            method = _in_the_loop(experiment.method, self.backend, self.backend_options)
+            experiment = dataclasses.replace(experiment, method=method)
+        elif self.backend_options:
+            raise ValueError(
+                f"got options of a backend ({', '.join(self.backend_options)}) and no backend; name it: "
+                "--backend NAME, backend=."
+            )
         return experiment
 
     def resolved(self) -> dict[str, Any]:
@@ -81,11 +90,21 @@ class Recipe:
         return arguments
 
 
-def _in_the_loop(method: st.AbstractMethod, backend: str) -> st.AbstractMethod:
+def _in_the_loop(method: st.AbstractMethod, backend: str, options: Mapping[str, Any]) -> st.AbstractMethod:
     if not isinstance(method, st.AbstractReplayMethod):
         raise st.UnsupportedError(
             f"got the backend {backend!r} with the method {type(method).__name__}, which has no gradient at "
             "spikes that "
             "a backend reports; expected a method with `replay`. Fix: choose another with --method."
         )
-    return st.InTheLoop(method, st.get_backend(backend)())
+    make = st.get_backend(backend)
+    known = inspect.signature(make).parameters
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"the backend {backend!r} got the option {name!r}; expected one of "
+                f"{', '.join(known) or 'no options'}.{hint}"
+            )
+    return st.InTheLoop(method, make(**options))

@@ -26,6 +26,7 @@ class Scores:
     - `spike_count`: spikes of each neuron over all samples, `[neurons]` by population.
     - `min_slope`: the flattest threshold crossing of each sample, `[n]` by population, where the method
       reports it.
+    - `health`: counters of a backend in the loop, the mean over the samples.
     """
 
     target: np.ndarray
@@ -35,6 +36,7 @@ class Scores:
     code: np.ndarray
     spike_count: dict[str, np.ndarray]
     min_slope: dict[str, np.ndarray]
+    health: dict[str, float]
     classes: tuple[str, ...]
 
     @property
@@ -96,7 +98,7 @@ def score_inputs(
         parts.append(jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf)[:kept], outcome))
     if not parts:
         empty = np.zeros(0, np.int32)
-        return Scores(empty, empty, np.zeros((0, 0)), np.zeros(0), empty, {}, {}, task.dataset.classes)
+        return Scores(empty, empty, np.zeros((0, 0)), np.zeros(0), empty, {}, {}, {}, task.dataset.classes)
     together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     solved = together.code == SUCCESSFUL
     return Scores(
@@ -110,6 +112,7 @@ def score_inputs(
             for name, count in together.spike_count.items()
         },
         min_slope={name: np.where(solved, slope, np.inf) for name, slope in together.min_slope.items()},
+        health={name: float(np.mean(count, dtype=np.float64)) for name, count in together.health.items()},
         classes=task.dataset.classes,
     )
 

@@ -23,6 +23,9 @@ class Outcome(eqx.Module):
     - `spike_count`: spikes of each neuron, `[batch, n]` by population.
     - `min_slope`: the flattest threshold crossing of each sample, `[batch]` by population, where the method
       reports it.
+    - `flat`: spikes without a derivative, since the potential does not rise there, `[batch]` by population, where the
+      method reports them.
+    - `health`: the counters of a backend in the loop, `[batch]` each.
     - `updates`: new statistics of normalisations, as `Solution.updates` has them, the same in each sample.
     """
 
@@ -32,6 +35,8 @@ class Outcome(eqx.Module):
     code: Int[Array, " batch"]
     spike_count: dict[str, Array]
     min_slope: dict[str, Array]
+    flat: dict[str, Array]
+    health: dict[str, Array]
     updates: dict[str, Any]
 
 
@@ -54,16 +59,17 @@ def solve_batch(
             jax.tree.leaves(solution.result)[0].astype(jnp.int32),
             _spike_count(solution),
             dict(solution.stats.get("min_slope", {})),
+            dict(solution.stats.get("flat", {})),
+            dict(solution.stats.get("health", {})),
             solution.updates,
         )
         return outcome, None if per_sample else solution
 
     outcome, solutions = eqx.filter_vmap(solve, axis_name="batch")(inputs, targets, keys)
-    loss, output, prediction, code, spike_count, min_slope, updates = outcome
+    loss, output, prediction, code, *reported = outcome
     if not per_sample:
         loss = loss + experiment.loss.function(solutions, output, targets)
-    spike_count, min_slope, updates = jax.lax.stop_gradient((spike_count, min_slope, updates))
-    return Outcome(loss, output, prediction, code, spike_count, min_slope, updates)
+    return Outcome(loss, output, prediction, code, *jax.lax.stop_gradient(reported))
 
 
 def solve_sample(experiment: st.Experiment, model: st.Model, x: Array, key: PRNGKeyArray, save: st.Save) -> st.Solution:

@@ -24,6 +24,7 @@ class Tally(eqx.Module):
     - `skipped`: steps without an update, since a gradient was not finite or no sample was solved.
     - `remedied`: steps in which the experiment's remedy took the place of the update.
     - `spikes`: of each neuron, `[n]` by population; `min_slope`: the flattest crossing by population.
+    - `flat`: spikes without a derivative by population; `health`: counters of a backend in the loop.
     - `bad`: for each trained array the first entry whose gradient was last seen not finite, `-1` for none.
     - `broken`: the loss of a solved sample was not finite; nothing is changed from there on.
     """
@@ -37,6 +38,8 @@ class Tally(eqx.Module):
     remedied: Int[Array, ""]
     spikes: dict[str, Int[Array, " n"]]
     min_slope: dict[str, Float[Array, ""]]
+    flat: dict[str, Int[Array, ""]]
+    health: dict[str, Float[Array, ""]]
     bad: Int[Array, " arrays"]
     broken: Bool[Array, ""]
 
@@ -76,6 +79,8 @@ def empty_tally(task: Task) -> Tally:
         remedied=zero,
         spikes={name: jnp.zeros(count.shape[1:], jnp.int32) for name, count in outcome.spike_count.items()},
         min_slope={name: jnp.full((), jnp.inf, slope.dtype) for name, slope in outcome.min_slope.items()},
+        flat=dict.fromkeys(outcome.flat, zero),
+        health={name: jnp.zeros((), count.dtype) for name, count in outcome.health.items()},
         bad=jnp.full(len(jax.tree.leaves(task.parameters)), -1, jnp.int32),
         broken=jnp.zeros((), bool),
     )
@@ -270,6 +275,12 @@ def _count(tally: Tally, found: _Pass, counted: Array, targets: Array, good: Arr
             name: jnp.minimum(tally.min_slope[name], jnp.min(jnp.where(counted, slope, jnp.inf)))
             for name, slope in outcome.min_slope.items()
         },
+        flat={
+            name: tally.flat[name] + jnp.sum(jnp.where(counted, count, 0)).astype(jnp.int32)
+            for name, count in outcome.flat.items()
+        },
+        # Of failed samples too: it says why they failed.
+        health={name: tally.health[name] + jnp.sum(count) for name, count in outcome.health.items()},
         bad=bad,
         broken=tally.broken,
     )

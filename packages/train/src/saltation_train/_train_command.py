@@ -71,6 +71,13 @@ def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     )
     add("--method", metavar="NAME", help="a registered method, instead of the recipe's")
     add("--backend", metavar="NAME", help="a registered backend, such as a chip, in the loop of the method")
+    add(
+        "--backend-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the backend, such as chip=3; may be given several times",
+    )
     add("--epochs", type=int, metavar="N", help="instead of the recipe's")
     add("--data-dir", metavar="DIR", help="where the data are")
     add("--download", action="store_true", help="fetch missing data; nothing is fetched without it")
@@ -85,7 +92,8 @@ def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
 
     seed = 0 if given.seed is None else given.seed
     out = Path(given.out or f"runs/{name.replace('/', '-')}-seed{seed}")
-    recipe = Recipe(name, chosen, given.method, given.backend, given.epochs)
+    options = backend_options(given.backend_option)
+    recipe = Recipe(name, chosen, given.method, given.backend, given.epochs, options)
     if given.resume:
         recipe, seed, data_dir = _resumed(recipe, given.seed, out)
         given.data_dir = given.data_dir or data_dir
@@ -131,8 +139,32 @@ def _resumed(given: Any, seed: int | None, out: Path) -> tuple[Any, int, str | N
         method=given.method or stored.method,
         backend=given.backend or stored.backend,
         epochs=given.epochs or stored.epochs,
+        backend_options={**stored.backend_options, **given.backend_options},
     )
     return recipe, config["seed"] if seed is None else seed, config["data_dir"]
+
+
+def backend_options(given: list[str]) -> dict[str, Any]:
+    """Options such as `chip=3` by name: numbers and truth values as such, all else as text.
+
+    **Raises:** `ValueError` for one that is not of the form NAME=VALUE.
+    """
+    options = {}
+    for option in given:
+        name, equals, text = option.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"--backend-option got {option!r}; expected NAME=VALUE, such as chip=3.")
+        options[name] = _value(text)
+    return options
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def use_precision(dtype: str) -> None:

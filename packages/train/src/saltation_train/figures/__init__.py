@@ -6,6 +6,7 @@ from .._run import Run
 from ._activity import activity
 from ._confusion import confusion
 from ._decision_map import decision_map
+from ._health import health
 from ._images import sample_images
 from ._learning_curves import learning_curves
 from ._statistics import statistics
@@ -18,6 +19,7 @@ PICTURES: dict[str, Callable[[Run], list[Picture]]] = {
     "sample_images": sample_images,
     "activity": activity,
     "statistics": statistics,
+    "health": health,
 }
 
 __all__ = ["PICTURES", "Picture", "style"]

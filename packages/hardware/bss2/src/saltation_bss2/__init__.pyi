@@ -1,0 +1,13 @@
+from ._backend import BSS2Emulator as BSS2Emulator
+from ._calibrate import calibrate as calibrate
+from ._calibration import Calibration as Calibration
+from ._chip import Chip as Chip
+from ._effects import Effects as Effects
+from ._membrane import Recording as Recording
+from ._pattern import Spread as Spread
+from ._placement import Placement as Placement
+from ._program import BSS2Program as BSS2Program
+from ._program import Measurement as Measurement
+from ._recipes import yinyang_axonal as yinyang_axonal
+from ._recipes import yinyang_w as yinyang_w
+from ._units import Units as Units
