@@ -42,12 +42,18 @@ def classes(package: str) -> Iterator[type]:
     """All classes that a package defines."""
     root = importlib.import_module(package)
     for info in pkgutil.walk_packages(root.__path__, package + "."):
-        if info.name.rpartition(".")[2] == "__main__":
+        if info.name.rpartition(".")[2] == "__main__" or is_library(info):
             continue
         module = importlib.import_module(info.name)
         for cls in vars(module).values():
             if inspect.isclass(cls) and cls.__module__ == module.__name__:
                 yield cls
+
+
+def is_library(info: pkgutil.ModuleInfo) -> bool:
+    """Whether this is compiled code, which may be no Python module at all."""
+    spec = info.module_finder.find_spec(info.name, None)  # pyright: ignore
+    return spec is not None and not str(spec.origin).endswith(".py")
 
 
 def check(cls: type, ours: set[type]) -> Iterator[str]:

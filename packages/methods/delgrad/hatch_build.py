@@ -62,7 +62,7 @@ def build(root: Path, library: Path) -> None:
     names = [f"-DSALTATION_X86={int(X86)}", f'-DSALTATION_JAXLIB="{jaxlib}"']
     objects.append((native / "ffi.cc", [f"-I{headers}", *names], headers))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        compiled = list(pool.map(lambda one: compile_once(compiler, *one, folder), objects))
+        compiled = list(pool.map(lambda one: compile_once(compiler, one[0], one[1], one[2], folder), objects))
     linked = folder / library.name
     run([*compiler, "-shared", *map(str, compiled), "-o", str(linked)])
     # A new file: the old one may be loaded by a process that runs.
@@ -103,7 +103,7 @@ def jax_headers() -> tuple[Path, str]:
         import jaxlib
     except ImportError:
         raise NotBuilt("JAX, whose headers it needs, is not installed where it is built. Install jax first.") from None
-    return Path(jax.ffi.include_dir()), jaxlib.__version__
+    return Path(jax.ffi.include_dir()), jaxlib.__version__  # pyright: ignore
 
 
 def run(command: list[str]) -> None:

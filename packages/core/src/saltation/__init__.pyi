@@ -1,5 +1,7 @@
 from . import plugins as plugins
 from ._anywhere import anywhere as anywhere
+from ._augment import noisy as noisy
+from ._augment import shifted as shifted
 from ._backend import AbstractBackend as AbstractBackend
 from ._backend import AbstractProgram as AbstractProgram
 from ._backend import Capabilities as Capabilities

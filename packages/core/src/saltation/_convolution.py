@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from ._floats import as_floats
@@ -238,7 +238,7 @@ def _kernel(owner: str, weight: Any, shape: Sequence[int]) -> Array:
             f"{owner} got a weight for {weight.shape[2]} channels and shape={tuple(shape)}; expected (height, width, "
             f"{weight.shape[2]}), channels last. Move the channels of images to the end: images.transpose(0, 2, 3, 1)."
         )
-    if not isinstance(weight, jax.core.Tracer) and not np.isfinite(np.asarray(weight)).all():
+    if not isinstance(weight, Tracer) and not np.isfinite(np.asarray(weight)).all():
         raise ValueError(f"{owner} got a weight that is NaN or infinite; expected finite numbers.")
     return weight
 

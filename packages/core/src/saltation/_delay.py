@@ -86,7 +86,7 @@ class AbstractDelay(eqx.Module):
         """Raise `ValueError` if the delay does not fit a connection of `pre` to `post` units."""
 
     def __add__(self, other: "AbstractDelay") -> "DelaySum":
-        return DelaySum((self, other))
+        return DelaySum((self, other))  # pyright: ignore
 
 
 class Delay(AbstractDelay):
@@ -133,7 +133,7 @@ class Delay(AbstractDelay):
         if isinstance(value, float):
             self.raw = value - minimum
         else:
-            self.raw = jnp.asarray(positive.inverse(value - minimum), value.dtype)
+            self.raw = jnp.asarray(positive.inverse(value - minimum), value.dtype)  # pyright: ignore
             if not isinstance(value, Tracer) and not np.isfinite(np.asarray(self.raw)).all():
                 raise ValueError(
                     f"Delay got a value that {type(positive).__name__}() cannot represent; expected values strictly "
@@ -145,7 +145,7 @@ class Delay(AbstractDelay):
         """The delay itself, of the shape it was given in."""
         if isinstance(self.raw, float):
             return self.raw + self.minimum
-        return self.positive.forward(self.raw) + self.minimum
+        return self.positive.forward(self.raw) + self.minimum  # pyright: ignore
 
     def per_source(self, pre: int, post: int) -> Float[Array, " pre"] | None:
         if self._kind(pre, post) in ("scalar", "axonal"):

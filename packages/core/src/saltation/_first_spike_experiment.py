@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from ._experiment import Experiment, Loss, Optimiser
@@ -29,7 +27,7 @@ def first_spike_experiment(
     epochs: int,
     pull: float = 0.0,
     drive: float = 20.0,
-    noise: float = 0.0,
+    augment: Callable[[Array, PRNGKeyArray], Array] | None = None,
     trainable: tuple[str, ...] = ("weight",),
     summary: str = "",
 ) -> Experiment:
@@ -41,7 +39,6 @@ def first_spike_experiment(
     - `temperature`: of the cross-entropy of first spikes, in the unit of `t1`; a silent output counts as one that
       spikes at `t1`.
     - `pull`, `drive`: the `strength` and the `drive` of `keep_firing`; no pull for 0.
-    - `noise`: standard deviation of the noise on training samples, which stay in [0, 1].
     - the others as in `Experiment`.
 
     Göltz et al., "Fast and energy-efficient neuromorphic deep learning with first-spike times", 2021.
@@ -49,9 +46,6 @@ def first_spike_experiment(
 
     def encoder(x: Array, key: PRNGKeyArray) -> Stimulus:
         return stimulus(x)
-
-    def augment(x: Array, key: PRNGKeyArray) -> Array:
-        return jnp.clip(x + noise * jax.random.normal(key, x.shape, x.dtype), 0.0, 1.0)
 
     def loss(solution: Solution, times: Array, label: Array) -> Array:
         return first_spike_cross_entropy(times, label, temperature=temperature, silent=t1)
@@ -63,7 +57,7 @@ def first_spike_experiment(
         name=name,
         dataset=dataset,
         encoder=encoder,
-        augment=augment if noise else None,
+        augment=augment,
         model=lambda key: Model(network(key), FirstSpikes("out")),
         method=method,
         loss=Loss(loss, needs=("spikes",), name="first_spike_cross_entropy"),

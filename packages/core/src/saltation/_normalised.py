@@ -125,7 +125,8 @@ def updated(network: Network, updates: dict[str, Any]) -> Network:
     Updates of a batch, which are the same for all its samples, may have a leading axis.
     """
     for position, statistics in updates.items():
-        old = network.connections[int(position)].synapse.statistics
+        synapse: Any = network.connections[int(position)].synapse
+        old = synapse.statistics
         new = jax.tree.map(lambda value, like: value.reshape(-1, *like.shape)[0], statistics, old)
         network = eqx.tree_at(lambda n, i=int(position): n.connections[i].synapse.statistics, network, new)
     return network

@@ -38,7 +38,7 @@ class AbstractNeuronConformance(AbstractSuite):
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "neuron" in metafunc.fixturenames:
             given: Any = type(self).neurons  # pyright: ignore
-            neurons = given() if callable(given) else given
+            neurons: Mapping[str, AbstractNeuron] = given() if callable(given) else given  # pyright: ignore
             parametrise(metafunc, "neuron", {name: _with_size(neuron) for name, neuron in neurons.items()})
         parametrise(metafunc, "port", {port: port for port in self.ports})
 

@@ -92,6 +92,7 @@ def _arrivals(network: st.Network, connection: st.Connection, source: Source, dt
     if isinstance(source, st.Spikes):
         time, unit, ordered = source.time, source.index, True
     else:
+        assert not isinstance(source, st.Current)
         time, unit, ordered = source, jnp.arange(pre, dtype=jnp.int32), False
     # A NaN is reported in the result; as a time it would stop the clock.
     time = jnp.where(jnp.isnan(time), jnp.inf, time).astype(dtype)

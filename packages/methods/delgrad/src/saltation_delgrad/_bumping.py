@@ -66,6 +66,7 @@ class WeightBumping(st.AbstractRemedy):
 
         def raised(connection: st.Connection) -> Array:
             mine = jnp.any(silent[connection.target], axis=0) & (population == names.index(connection.target))
+            assert isinstance(connection.synapse, st.Dense)
             weight = connection.synapse.weight
             return weight + jnp.where(mine, size, 0.0).astype(weight.dtype)[None, :]
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 import saltation as st
@@ -205,7 +206,7 @@ def _membrane(network: st.Network, name: str, dtype) -> AbstractMembrane:
             )
     membrane = membrane_of(constants, neuron.size, dtype)
     start = jnp.asarray(membrane.theta)
-    if not isinstance(start, jax.core.Tracer) and not bool(jnp.all(start > 0)):
+    if not isinstance(start, Tracer) and not bool(jnp.all(start > 0)):
         raise ValueError(
             f"The neurons {name!r} are at or above their threshold at the start; expected v_leak < v_threshold. Check "
             "v_leak (without a leak, v_reset) and v_threshold."

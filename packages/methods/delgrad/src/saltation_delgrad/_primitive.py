@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array
@@ -100,13 +101,13 @@ def _refuse(*arguments, setup: Setup, wanted: tuple[int, ...]):
 @_spikes.def_abstract_eval
 def _(*operands, setup):
     weight = setup.layer(operands).weight
-    aval = jax.core.ShapedArray(_shape(setup, operands), weight.dtype)
+    aval = ShapedArray(_shape(setup, operands), weight.dtype)
     return [aval, aval]
 
 
 @_tangent.def_abstract_eval
 def _(times, slope, *arguments, setup, wanted):
-    return jax.core.ShapedArray(times.shape, times.dtype)
+    return ShapedArray(times.shape, times.dtype)
 
 
 @_pull_back.def_abstract_eval
@@ -114,7 +115,7 @@ def _(cotangent, times, slope, *operands, setup, wanted, summed):
     def aval(position):
         operand = operands[position]
         own = setup.batched is not None and not summed and not setup.batched[position]
-        return jax.core.ShapedArray(((setup.batch,) if own else ()) + operand.shape, operand.dtype)
+        return ShapedArray(((setup.batch,) if own else ()) + operand.shape, operand.dtype)
 
     return [aval(position) for position in wanted]
 

@@ -1,8 +1,9 @@
 """Recipes: experiments that DelGrad trains. Times are in ms; `tau_mem = 2 tau_syn`, 20 and 10 ms."""
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
@@ -99,7 +100,7 @@ def digits(
         learning_rate=learning_rate,
         temperature=temperature,
         keep_firing=keep_firing,
-        noise=noise,
+        augment=functools.partial(st.noisy, noise=noise) if noise else None,
         summary=f"8 x 8 digits, {hidden} hidden LIF neurons, first-spike cross-entropy",
     )
 
@@ -128,12 +129,12 @@ def mnist(
         learning_rate=learning_rate,
         temperature=temperature,
         keep_firing=keep_firing,
-        noise=noise,
+        augment=functools.partial(st.noisy, noise=noise) if noise else None,
         summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
     )
 
 
-def _yinyang(*, delay: str | None, hidden: int, **settings: float) -> st.Experiment:
+def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experiment:
     return _first_spikes(
         name=f"delgrad/yinyang-{delay or 'w'}",
         dataset="yinyang",
@@ -163,14 +164,14 @@ def _first_spikes(
     temperature: float,
     keep_firing: float,
     summary: str,
-    noise: float = 0.0,
+    augment: Callable[[Array, PRNGKeyArray], Array] | None = None,
     delay: str | None = None,
     delay_rate: float = 0.0,
 ) -> st.Experiment:
     lif = st.get_neuron("lif")(tau_mem=taus[0], tau_syn=taus[1])
     once = st.get_neuron("at_most_once")(lif)
 
-    def model(key: PRNGKeyArray) -> st.Model:
+    def network(key: PRNGKeyArray) -> st.Network:
         layers = st.feedforward(
             sizes,
             once,
@@ -184,36 +185,31 @@ def _first_spikes(
         # has no gradient, and this one is silent only where its input says so.
         hidden, outputs = jnp.zeros((1, sizes[1])), jnp.full((1, sizes[2]), 1.2)
         currents = [st.Connection("bias", "hidden1", st.Dense(hidden)), st.Connection("bias", "out", st.Dense(outputs))]
-        network = st.Network(
+        return st.Network(
             {**layers.inputs, "bias": 1}, layers.neurons, [*layers.connections, *currents], layers.outputs
         )
-        return st.Model(network, st.FirstSpikes("out"))
 
-    def encoder(x: Array, key: PRNGKeyArray) -> st.Stimulus:
+    def stimulus(x: Array) -> st.Stimulus:
         return {"in": encode(x), "bias": st.Current(jnp.ones(1, x.dtype))}
 
-    def augment(x: Array, key: PRNGKeyArray) -> Array:
-        return jnp.clip(x + noise * jax.random.normal(key, x.shape, x.dtype), 0.0, 1.0)
-
-    def loss(solution: st.Solution, times: Array, label: Array) -> Array:
-        return st.first_spike_cross_entropy(times, label, temperature=temperature, silent=t1)
-
-    def regulariser(network: st.Network, solution: st.Solution) -> Array:
-        return st.keep_firing(network, solution, strength=keep_firing, drive=20.0)
-
-    rates = {"delay": delay_rate} if delay else {}
-    return st.Experiment(
+    return st.first_spike_experiment(
         name=name,
         dataset=dataset,
-        encoder=encoder,
-        augment=augment if noise else None,
-        model=model,
+        network=network,
+        stimulus=stimulus,
         method=DelGrad(),
-        loss=st.Loss(loss, needs=("spikes",), name="first_spike_cross_entropy"),
-        regulariser=regulariser if keep_firing else None,
-        trainable=("weight", "delay") if delay else ("weight",),
         t1=t1,
-        optimiser=st.Optimiser("adam", learning_rate, rates=rates, schedule="cosine", clip_norm=1.0),
+        temperature=temperature,
+        pull=keep_firing,
+        augment=augment,
+        trainable=("weight", "delay") if delay else ("weight",),
+        optimiser=st.Optimiser(
+            "adam",
+            learning_rate,
+            rates={"delay": delay_rate} if delay else {},
+            schedule="cosine",
+            clip_norm=1.0,
+        ),
         batch_size=batch_size,
         epochs=epochs,
         summary=summary,

@@ -78,9 +78,9 @@ def _walk(layer: "Layer", t1: float, drive: Any) -> tuple[Array, Interval]:
         return (chunk < chunks) & st.anywhere(~jnp.all(hit) & jnp.any(start < t1))
 
     def step(carry):
-        chunk, state, (hit, old) = carry
+        chunk, (v, i, begin), (hit, old) = carry
         part = [lax.dynamic_slice_in_dim(x, chunk * size, size) for x in (times, sources)]
-        state, (new_hit, new) = _chunk(layer, *state, *part, drive)
+        state, (new_hit, new) = _chunk(layer, v, i, begin, part[0], part[1], drive)
         found = hit | new_hit, jax.tree.map(lambda old, new: jnp.where(hit, old, new), old, new)
         return chunk + 1, state, found
 

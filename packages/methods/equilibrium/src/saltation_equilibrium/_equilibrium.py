@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 import saltation as st
@@ -179,7 +180,7 @@ class Equilibrium(st.AbstractMethod):
                 found = {name: jnp.shape(value) for name, value in rates.items()}
                 raise ValueError(f"at_rates got rates of {found}; expected ({neuron.size},) for {name!r}.")
             value = rates[name]
-            if not isinstance(value, jax.core.Tracer) and not bool(jnp.all((value >= 0) & (value <= 1))):
+            if not isinstance(value, Tracer) and not bool(jnp.all((value >= 0) & (value <= 1))):
                 raise ValueError(
                     f"at_rates got rates of {name!r} outside [0, 1]; expected spikes per step, counts over steps."
                 )

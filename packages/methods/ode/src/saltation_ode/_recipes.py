@@ -1,5 +1,6 @@
 """Recipes: experiments that the ODE-exact method trains. Times are in ms."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import diffrax
@@ -83,7 +84,7 @@ def digits(
         learning_rate=learning_rate,
         temperature=temperature,
         keep_firing=keep_firing,
-        noise=noise,
+        augment=functools.partial(st.noisy, noise=noise) if noise else None,
         summary=f"8 x 8 digits, {hidden} hidden LIF neurons, first-spike cross-entropy",
     )
 
@@ -91,14 +92,17 @@ def digits(
 def mnist(
     *,
     hidden: int = 100,
-    epochs: int = 15,
+    epochs: int = 20,
     batch_size: int = 128,
     learning_rate: float = 0.01,
     temperature: float = 1.5,
     keep_firing: float = 1.0,
-    noise: float = 0.1,
+    shift: int = 1,
 ) -> st.Experiment:
-    """MNIST by first spikes, 784-100-10: the brighter a pixel, the earlier it spikes; dark ones stay silent."""
+    """MNIST by first spikes, 784-100-10: the brighter a pixel, the earlier it spikes; dark ones stay silent.
+
+    **Arguments:** `shift`: by how many pixels training images are moved at most; others as in `yinyang`.
+    """
     once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
     return _first_spikes(
         name="ode/mnist",
@@ -114,7 +118,7 @@ def mnist(
         learning_rate=learning_rate,
         temperature=temperature,
         keep_firing=keep_firing,
-        noise=noise,
+        augment=functools.partial(st.shifted, pixels=shift) if shift else None,
         summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
     )
 
@@ -207,7 +211,7 @@ def _first_spikes(
     temperature: float,
     keep_firing: float,
     summary: str,
-    noise: float = 0.0,
+    augment: Callable[[Array, PRNGKeyArray], Array] | None = None,
 ) -> st.Experiment:
     def network(key: PRNGKeyArray) -> st.Network:
         layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
@@ -229,7 +233,7 @@ def _first_spikes(
         t1=t1,
         temperature=temperature,
         pull=keep_firing,
-        noise=noise,
+        augment=augment,
         optimiser=st.Optimiser("adam", learning_rate, schedule="cosine", clip_norm=1.0),
         batch_size=batch_size,
         epochs=epochs,
