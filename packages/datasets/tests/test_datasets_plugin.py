@@ -19,7 +19,8 @@ def _target(spec):
 
 
 def test_all_data_sets_are_registered():
-    assert list(SPECS) == ["yinyang", "digits", "mnist", "fashion_mnist"]
+    known = ["yinyang", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "cifar100"]
+    assert list(SPECS) == known
 
 
 @pytest.mark.parametrize("name", SPECS)

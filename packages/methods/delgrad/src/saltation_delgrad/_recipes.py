@@ -20,7 +20,7 @@ def yinyang_w(
     epochs: int = 300,
     batch_size: int = 150,
     learning_rate: float = 0.02,
-    temperature: float = 1.5,
+    temperature: float = 1.0,
     keep_firing: float = 20.0,
 ) -> st.Experiment:
     """Yin-Yang by first spikes, trained in its weights alone."""
@@ -46,7 +46,7 @@ def _yinyang_with_delays(delay: str, what: str) -> Callable[..., st.Experiment]:
         batch_size: int = 150,
         learning_rate: float = 0.02,
         delay_rate: float = 0.02,
-        temperature: float = 1.5,
+        temperature: float = 1.0,
         keep_firing: float = 20.0,
     ) -> st.Experiment:
         return _yinyang(
@@ -76,9 +76,9 @@ def digits(
     epochs: int = 60,
     batch_size: int = 64,
     learning_rate: float = 0.01,
-    temperature: float = 4.0,
+    temperature: float = 2.0,
     keep_firing: float = 1.0,
-    noise: float = 0.1,
+    noise: float = 0.2,
 ) -> st.Experiment:
     """Handwritten digits of 8 x 8 pixels by first spikes: the brighter a pixel, the earlier it spikes.
 
@@ -93,8 +93,9 @@ def digits(
         sizes=(64 + 1, hidden, 10),
         taus=(40.0, 20.0),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), inverted=True),
-        weights=(st.normal(10.0, 1.5), st.normal(2.0, 3.0)),
-        t1=80.0,
+        # Widely spread hidden weights, so that the neurons differ; outputs that start alike.
+        weights=(st.normal(10.0, 7.0), st.normal(1.0, 0.5)),
+        t1=240.0,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -110,26 +111,29 @@ def mnist(
     hidden: int = 350,
     epochs: int = 20,
     batch_size: int = 128,
-    learning_rate: float = 0.003,
-    temperature: float = 4.0,
+    learning_rate: float = 0.01,
+    temperature: float = 1.5,
     keep_firing: float = 1.0,
-    noise: float = 0.1,
+    shift: int = 1,
 ) -> st.Experiment:
-    """MNIST by first spikes, 784-350-10: the brighter a pixel, the earlier it spikes; dark ones stay silent."""
+    """MNIST by first spikes, 784-350-10: the brighter a pixel, the earlier it spikes; dark ones stay silent.
+
+    **Arguments:** `shift`: by how many pixels training images are moved at most; others as in `yinyang_w`.
+    """
     return _first_spikes(
         name="delgrad/mnist",
         dataset="mnist",
         sizes=(784 + 1, hidden, 10),
         taus=(40.0, 20.0),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.25, inverted=True),
-        weights=(st.normal(60.0, 3.0), st.normal(2.0, 3.0)),
-        t1=80.0,
+        weights=(st.normal(60.0, 20.0), st.normal(1.0, 0.5)),
+        t1=240.0,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         temperature=temperature,
         keep_firing=keep_firing,
-        augment=functools.partial(st.noisy, noise=noise) if noise else None,
+        augment=functools.partial(st.shifted, pixels=shift) if shift else None,
         summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
     )
 
@@ -142,7 +146,7 @@ def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experimen
         taus=(2 * _TAU_SYN, _TAU_SYN),
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
         weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
-        t1=60.0,
+        t1=200.0,
         delay=delay,
         summary=f"Yin-Yang, {hidden} hidden LIF neurons, " + ("weights alone" if delay is None else f"{delay} delays"),
         **settings,
@@ -181,16 +185,14 @@ def _first_spikes(
             positive=st.Sigmoid(scale=taus[1]),
             key=key,
         )
-        # Trained constant currents. An output's takes it over its threshold by itself, late: an output that is silent
-        # has no gradient, and this one is silent only where its input says so.
-        hidden, outputs = jnp.zeros((1, sizes[1])), jnp.full((1, sizes[2]), 1.2)
-        currents = [st.Connection("bias", "hidden1", st.Dense(hidden)), st.Connection("bias", "out", st.Dense(outputs))]
-        return st.Network(
-            {**layers.inputs, "bias": 1}, layers.neurons, [*layers.connections, *currents], layers.outputs
-        )
+        # A fixed current takes each output over its threshold by itself, late: what others do to it moves its spike,
+        # and never takes it away. So each output has a gradient in each sample.
+        own = st.Connection("bias", "out", st.OneToOne(sizes[-1], 1.2))
+        inputs = {**layers.inputs, "bias": sizes[-1]}
+        return st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
 
     def stimulus(x: Array) -> st.Stimulus:
-        return {"in": encode(x), "bias": st.Current(jnp.ones(1, x.dtype))}
+        return {"in": encode(x), "bias": st.Current(jnp.ones(sizes[-1], x.dtype))}
 
     return st.first_spike_experiment(
         name=name,

@@ -22,7 +22,7 @@ def quadratic_root(w: Array, i: Array, theta: Array, hit: Array, tau_mem: float)
     return -tau_mem * jnp.log(jnp.where(hit & (x > 0), x, 1.0))
 
 
-def lambert_root(w: Array, i: Array, theta: Array, usual: Array) -> Array:
+def lambert_root(w: Array, i: Array, theta: Array | float, usual: Array) -> Array:
     """For `tau_mem = tau_syn`: the first `z` with `(w + i z) exp(-z) = theta`, where `i > 0` and `theta > 0`.
 
     `z = log(i / theta) - y`, where `y - 1 + exp(-y) = e` is by how much the maximum, in units of `i`, is above the
