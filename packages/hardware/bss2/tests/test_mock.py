@@ -38,10 +38,10 @@ def test_it_agrees_with_delgrad(network, times, ratio, delay):
 
 
 def test_it_agrees_with_ode_on_neurons_that_spike_often(network, times):
-    net = network(sizes=(6, 8, 3), neuron=LIF(tau_mem=20.0, tau_syn=10.0), scale=1.5)
-    ode = ODE(max_spikes=12)
-    found = spikes_of(st.InTheLoop(ode, MOCK, max_spikes=12), net, times(batch=12), room=12)
-    wanted = spikes_of(ode, net, times(batch=12), room=12)
+    net = network(sizes=(6, 8, 3), neuron=LIF(tau_mem=20.0, tau_syn=10.0), scale=0.6)
+    ode = ODE(max_spikes=16)
+    found = spikes_of(st.InTheLoop(ode, MOCK, max_spikes=16), net, times(batch=12), room=16)
+    wanted = spikes_of(ode, net, times(batch=12), room=16)
     assert max(np.isfinite(train).sum(axis=2).max() for train in wanted.values()) >= 3
     for name, expected in wanted.items():
         np.testing.assert_allclose(found[name], expected, rtol=1e-7, atol=1e-7)

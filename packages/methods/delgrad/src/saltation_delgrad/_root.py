@@ -11,7 +11,7 @@ import saltation as st
 _MAX_ITERATIONS = 60
 
 
-def quadratic_root(w: Array, i: Array, theta: Array, hit: Array, tau_mem: float) -> Array:
+def quadratic_root(w: Array, i: Array, theta: Array | float, hit: Array, tau_mem: float) -> Array:
     """For `tau_mem = 2 tau_syn`: `a x - i x^2 = theta` with `x = exp(-u / tau_mem)`, `a = w + i`, the larger root."""
     a = w + i
     root = jnp.sqrt(jnp.where(hit, jnp.maximum(a * a - 4.0 * i * theta, 0.0), 1.0))
