@@ -222,8 +222,12 @@ class DelayParts(AbstractDelay):
     @classmethod
     def of(cls, delay: AbstractDelay, pre: int, post: int) -> "DelayParts":
         """The parts of any delay of a connection of `pre` to `post` units."""
-        parts = delay.per_source(pre, post), delay.per_target(pre, post), delay.per_synapse(pre, post)
-        return cls(*parts, minimum=delay.minimum)
+        return cls(
+            source=delay.per_source(pre, post),
+            target=delay.per_target(pre, post),
+            synapse=delay.per_synapse(pre, post),
+            minimum=delay.minimum,
+        )
 
     def per_source(self, pre: int, post: int) -> Float[Array, " pre"] | None:
         return self.source

@@ -176,8 +176,8 @@ def _observe(
 
     @jax.custom_batching.custom_vmap
     def run(parameters, arrays, key_data):
-        one = jax.tree.map(lambda x: x[None], (arrays, key_data))
-        return jax.tree.map(lambda x: x[0], run_batch(parameters, *one, 1))
+        arrays, key_data = jax.tree.map(lambda x: x[None], (arrays, key_data))
+        return jax.tree.map(lambda x: x[0], run_batch(parameters, arrays, key_data, 1))
 
     @run.def_vmap
     def _run_whole_batch(axis_size, in_batched, parameters, arrays, key_data):

@@ -77,7 +77,8 @@ def calibrate(
     measured = _measure_neurons(backend, (tau_mem, tau_syn), repetitions, neurons)
     fitted, lateness = _fit(measured, (tau_mem, tau_syn))
     slope, offset = _measure_pairs(backend, repetitions, pairs)
-    return Calibration(chip.identity, *(_in_bias_steps(1.0 / factor) for factor in fitted), slope, offset, lateness)
+    corrections = [_in_bias_steps(1.0 / factor) for factor in fitted]
+    return Calibration(chip.identity, *corrections, slope, offset, lateness)  # pyright: ignore
 
 
 def _measure_neurons(

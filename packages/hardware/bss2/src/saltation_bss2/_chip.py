@@ -65,7 +65,7 @@ class Chip:
         """
         header, arrays = read_arrays(path, KIND)
         check_format(path, header, KIND, FORMAT)
-        wanted = {field.name: (facts.NEURONS,) for field in dataclasses.fields(Pattern)}
+        wanted: dict[str, tuple[int, ...]] = {field.name: (facts.NEURONS,) for field in dataclasses.fields(Pattern)}
         wanted["synapse"] = (facts.HEMISPHERES, facts.ROWS, facts.COLUMNS)
         found = {name: array.shape for name, array in arrays.items()}
         if found != wanted or not all(np.isfinite(array).all() for array in arrays.values()):

@@ -17,7 +17,7 @@ def write_arrays(path: str | Path, header: Mapping[str, Any], arrays: Mapping[st
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)  # pyright: ignore
     os.replace(partial, path)
 
 

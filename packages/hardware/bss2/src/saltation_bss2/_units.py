@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +32,15 @@ class Units:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ValueError(f"Units got {field.name}={value!r}; expected a positive number.")
 
-    def to_chip(self, time: np.ndarray | float):
+    def to_chip(self, time: np.ndarray | float) -> Any:
         """Microseconds of the chip."""
         return time * self.microseconds
 
-    def to_model(self, time: np.ndarray | float):
+    def to_model(self, time: np.ndarray | float) -> Any:
         """The model's unit of time."""
         return time / self.microseconds
 
     @staticmethod
-    def to_cadc(potential: np.ndarray | float):
+    def to_cadc(potential: np.ndarray | float) -> Any:
         """A potential in thresholds above the leak, in units of the ADC; not rounded."""
         return facts.TYPICAL_LEAK + facts.CADC_PER_THRESHOLD * potential
