@@ -1,0 +1,15 @@
+from ._first_spikes import first_spikes_mse as first_spikes_mse
+from ._lift import marcus_lift as marcus_lift
+from ._lift import time_augmented as time_augmented
+from ._mmd import mmd_from_grams as mmd_from_grams
+from ._mmd import mmd_squared as mmd_squared
+from ._mmd import scoring_rule as scoring_rule
+from ._sigkernel import signature_gram as signature_gram
+from ._sigkernel import signature_kernel as signature_kernel
+from ._signature import expected_signature as expected_signature
+from ._signature import expected_signature_distance as expected_signature_distance
+from ._signature import truncated_signature as truncated_signature
+from ._spike_kernel import spike_gram as spike_gram
+from ._static_kernel import RBF as RBF
+from ._static_kernel import AbstractStaticKernel as AbstractStaticKernel
+from ._static_kernel import Linear as Linear
