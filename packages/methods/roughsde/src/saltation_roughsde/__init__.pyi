@@ -4,6 +4,12 @@ from ._lift import time_augmented as time_augmented
 from ._mmd import mmd_from_grams as mmd_from_grams
 from ._mmd import mmd_squared as mmd_squared
 from ._mmd import scoring_rule as scoring_rule
+from ._paths import AbstractPath as AbstractPath
+from ._paths import Brownian as Brownian
+from ._paths import CompoundPoisson as CompoundPoisson
+from ._paths import Increments as Increments
+from ._paths import RecordedSpikes as RecordedSpikes
+from ._roughsde import RoughSDE as RoughSDE
 from ._sigkernel import signature_gram as signature_gram
 from ._sigkernel import signature_kernel as signature_kernel
 from ._signature import expected_signature as expected_signature
