@@ -79,13 +79,15 @@ class Brownian(AbstractPath):
             )
         halvings = (cells & -cells).bit_length() - 1
         base = cells >> halvings
-        steps = (t1 / base) ** 0.5 * jax.random.normal(jax.random.fold_in(key, 0), (base, size), dtype)
-        for level in range(1, halvings + 1):
-            width = t1 / (base * 2**level)
+        # One draw for all levels, since each costs much compilation: the n-th number does not depend on how many there
+        # are.
+        draws = jax.random.normal(key, (cells, size), dtype)
+        steps = (t1 / base) ** 0.5 * draws[:base]
+        for level in range(halvings):
+            count = base * 2**level
             # Given the sum, the halves of a cell are half of it, and a normal number apart.
-            apart = (width / 2) ** 0.5 * jax.random.normal(jax.random.fold_in(key, level), steps.shape, dtype)
-            halves = jnp.stack([0.5 * steps + apart, 0.5 * steps - apart], axis=1)
-            steps = halves.reshape(2 * steps.shape[0], size)
+            apart = (t1 / count / 4) ** 0.5 * draws[count : 2 * count]
+            steps = jnp.stack([0.5 * steps + apart, 0.5 * steps - apart], axis=1).reshape(2 * count, size)
         if self.correlation is None:
             return steps
         return steps @ jnp.linalg.cholesky(self.correlation.astype(dtype)).T

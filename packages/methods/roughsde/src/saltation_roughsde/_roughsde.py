@@ -203,8 +203,8 @@ class RoughSDE(st.AbstractMethod):
         states = None
         if save.states_at is not None:
             number = problem.samples.shape[0]
-            found = jnp.argmax(track.sample[:, None] == jnp.arange(number, dtype=jnp.int32), axis=0)
-            there = jnp.any(track.sample[:, None] == jnp.arange(number, dtype=jnp.int32), axis=0)
+            here = track.sample[:, None] == jnp.arange(number, dtype=jnp.int32)[None]
+            found, there = jnp.argmax(here, axis=0), jnp.any(here, axis=0)
             states = {
                 name: shaped(_sampled(track.states[name], found, there, finish.state[name]), name, (number,))
                 for name in network.neurons
