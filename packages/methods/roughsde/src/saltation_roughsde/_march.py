@@ -148,19 +148,15 @@ def march(
             fraction = lax.stop_gradient(fraction)
 
         state = {
-            name: _where(
-                going,
-                scheme.advance(
-                    problem.neurons[name],
-                    now,
-                    place.state[name],
-                    current[name],
-                    noise[name],
-                    place.left,
-                    duration,
-                    fraction,
-                ),
+            name: scheme.advance(
+                problem.neurons[name],
+                now,
                 place.state[name],
+                current[name],
+                noise[name],
+                place.left,
+                duration,
+                fraction,
             )
             for name in names
         }
@@ -203,12 +199,15 @@ def march(
                 on_the_way[delayed], state = _received(problem, link, on_the_way[delayed], state, occurs)
                 delayed += 1
 
+        # A sample is looked ahead to, and changes nothing: the cell is not split there.
+        sampled = happens & (which == len(lists) - 1)
+        kept = (state, jnp.where(sampled, place.next[-1], -1)) if problem.samples.shape[0] else (None, None)
+        moves = going & ~sampled
+        state = {name: _where(moves, state[name], place.state[name]) for name in names}
         cell = place.cell + ends.astype(jnp.int32)
         rest = place.noise * (1 - fraction) if is_euler else place.noise
-        noise = jnp.where(ends, cell_noise(cell), jnp.where(going, rest, place.noise))
-        left = jnp.where(ends, h, jnp.where(going, left, place.left))
-        sampled = happens & (which == len(lists) - 1)
-        kept = (state, jnp.where(sampled, place.next[len(lists) - 1], -1)) if problem.samples.shape[0] else (None, None)
+        noise = jnp.where(ends, cell_noise(cell), jnp.where(moves, rest, place.noise))
+        left = jnp.where(ends, h, jnp.where(moves, left, place.left))
         track = Track(
             jnp.where(spikes, time, jnp.inf), jnp.where(spikes, who, -1), jnp.where(spikes, slopes[who], jnp.inf), *kept
         )
@@ -274,7 +273,7 @@ def _table_shape(link: st.Connection, pre: int, post: int, room: int, dtype: Any
 def _sent(table: Array, link: st.Connection, sender: Array, count: Array, time: Array, pre: int, post: int) -> Array:
     """The table of arrival times with that of a spike just sent."""
     shared, own = delays(link, pre, post, table.dtype)
-    slot = sender[:, None] & (jnp.arange(table.shape[1], dtype=jnp.int32) == count[:, None])
+    slot = sender[:, None] & (jnp.arange(table.shape[1], dtype=jnp.int32)[None] == count[:, None])
     if own is not None:
         return jnp.where(slot[:, :, None], time + own[:, None, :], table)
     arrival = time + (jnp.zeros(pre, table.dtype) if shared is None else shared)

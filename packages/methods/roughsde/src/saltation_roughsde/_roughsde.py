@@ -141,8 +141,9 @@ class RoughSDE(st.AbstractMethod):
         given = None if self.thresholds is None else self.thresholds.get(name)
         if given is None:
             _need_key(key, f"thresholds of {name!r}")
-            drawn = jax.random.exponential(jax.random.fold_in(key, 0), (neuron.size, self.max_spikes + 1), dtype)
-            return -drawn
+            # Spikes first: more room does not change the thresholds that there were.
+            drawn = jax.random.exponential(jax.random.fold_in(key, 0), (self.max_spikes + 1, neuron.size), dtype)
+            return -drawn.T
         if given.shape[0] != neuron.size or given.shape[1] <= self.max_spikes:
             raise ValueError(
                 f"RoughSDE got thresholds of shape {given.shape} for {name!r}; expected [{neuron.size}, m] with "
@@ -203,10 +204,11 @@ class RoughSDE(st.AbstractMethod):
         states = None
         if save.states_at is not None:
             number = problem.samples.shape[0]
-            here = track.sample[:, None] == jnp.arange(number, dtype=jnp.int32)[None]
-            found, there = jnp.argmax(here, axis=0), jnp.any(here, axis=0)
+            steps = track.sample.shape[0]
+            target = jnp.where(track.sample >= 0, track.sample, number)
+            found = jnp.full(number, steps, jnp.int32).at[target].set(jnp.arange(steps, dtype=jnp.int32), mode="drop")
             states = {
-                name: shaped(_sampled(track.states[name], found, there, finish.state[name]), name, (number,))
+                name: shaped(_sampled(track.states[name], found, finish.state[name]), name, (number,))
                 for name in network.neurons
             }
         stats = {"spike_count": counts, "min_slope": slopes}
@@ -233,9 +235,13 @@ def _train(time: Array, index: Array, size: int, room: int) -> st.Spikes:
     return st.Spikes(time, index, size)
 
 
-def _sampled(track: PyTree, found: Array, there: Array, final: PyTree) -> PyTree:
+def _sampled(track: PyTree, found: Array, final: PyTree) -> PyTree:
     # A sample at the very end may lie behind the last cell, by rounding.
-    return jax.tree.map(lambda x, end: jnp.where(there[:, None], x[found], end[None]), track, final)
+    def take(x, end):
+        there = (found < x.shape[0])[:, None]
+        return jnp.where(there, x.at[found].get(mode="clip"), end[None])
+
+    return jax.tree.map(take, track, final)
 
 
 def _count_rates(rates: dict[str, Array], depends_on: PyTree) -> dict[str, Array]:
