@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 import saltation as st
 
-from ._agenda import currents, input_spikes, path_jumps
+from ._agenda import currents, delays, input_spikes, path_jumps
 from ._march import Finish, Problem, Track, march
 from ._paths import AbstractPath, Brownian, check_dt
 from ._scheme import SCHEMES
@@ -184,8 +184,9 @@ class RoughSDE(st.AbstractMethod):
         known += sum(start.shape[0] for each in problem.currents.values() for start, _ in each)
         for link in problem.links:
             if link.delay is not None:
-                post = problem.neurons[link.target].size
-                known += events * (1 if link.delay.per_target(1, post) is None else post)
+                pre, post = (problem.neurons[name].size for name in (link.source, link.target))
+                _, own = delays(link, pre, post, problem.noise.dtype)
+                known += events * (1 if own is None else post)
         return known
 
     def _solution(self, network, stimulus, problem, track: Track, finish: Finish, save) -> st.Solution:

@@ -53,8 +53,8 @@ class Euler(AbstractScheme):
         field = neuron.vector_field(t, state, current)
         guard, slope = jax.jvp(neuron.guard, (state,), (field,))
         # Compared without a division, so that no quotient overflows where there is no crossing.
-        hit = (slope > 0) & (guard < 0) & (-guard <= slope * left)
-        return jnp.where(hit, -guard / jnp.where(hit, slope, 1.0), jnp.inf), slope
+        hit = (slope > 0) & (-guard <= slope * left)
+        return jnp.where(hit, _not_before_now(-guard / jnp.where(hit, slope, 1.0)), jnp.inf), slope
 
     def advance(
         self,
@@ -100,7 +100,7 @@ class PiecewiseLinear(AbstractScheme):
         start = neuron.guard(frozen[0])
         end = jnp.broadcast_to(lax.stop_gradient(left), start.shape)
         value, _ = guard_at(end, frozen[0], frozen[1], fixed)
-        hit = (start < 0) & (value >= 0)
+        hit = value >= 0
 
         def newton(_, bracket):
             low, high, at = bracket
@@ -110,14 +110,14 @@ class PiecewiseLinear(AbstractScheme):
             inside = (slope > 0) & (following >= low) & (following <= high)
             return low, high, jnp.where(inside, following, 0.5 * (low + high))
 
-        rise = jnp.where(hit, value - start, 1.0)
-        first = jnp.where(hit, -start / rise, 0.0) * end
+        rise = jnp.where(hit & (value > start), value - start, 1.0)
+        first = jnp.clip(jnp.where(hit, -start / rise, 0.0), 0.0, 1.0) * end
         _, _, at = lax.fori_loop(0, _ITERATIONS, newton, (jnp.zeros_like(end), end, first))
         value, slope = guard_at(at, state, current, neuron)
         steep = lax.stop_gradient(jnp.where(hit, slope, 1.0))
         # The search carries no gradient; this step does, by the implicit function theorem.
         time = at - value / steep
-        return jnp.where(hit, jnp.where(hit, time, 0.0), jnp.inf), slope
+        return jnp.where(hit, _not_before_now(jnp.where(hit, time, 0.0)), jnp.inf), slope
 
     def advance(
         self,
@@ -145,6 +145,12 @@ class PiecewiseLinear(AbstractScheme):
 
 
 SCHEMES: dict[str, AbstractScheme] = {"euler": Euler(), "piecewise_linear": PiecewiseLinear()}
+
+
+def _not_before_now(time: Array) -> Array:
+    # Two guards may reach zero together: by rounding the second one is past it when the first has been served. It
+    # spikes now, with the derivative of its own crossing.
+    return time - lax.stop_gradient(jnp.minimum(time, 0.0))
 
 
 def _flow(neuron: st.AbstractNeuron) -> Any:
