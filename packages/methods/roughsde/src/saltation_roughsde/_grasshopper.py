@@ -34,7 +34,7 @@ def grasshopper(
     """
 
     def model(key: PRNGKeyArray) -> st.Model:
-        number = lambda value: jnp.asarray(value, jnp.float32)  # noqa: E731
+        number = lambda value: jnp.asarray(value)  # noqa: E731
         neuron = st.get_neuron("stochastic_lif")(
             copies,
             tau_mem=number(3.0),
