@@ -12,7 +12,7 @@ that of the condition above, at the times that were found: a linear scan over th
 import jax
 import jax.numpy as jnp
 
-from ._attach import attach, freeze
+from ._attach import attach, derivative_of, freeze
 from ._component import Component
 from ._follow import Values
 from ._lif_follow import follow_lif, observe_lif
@@ -45,7 +45,7 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
     def outputs(layer, found):
         return follow_lif(layer, found, t1, given)[:3]
 
-    times, v, i = attach(outputs, layer, found, (found.times, reached.v, reached.i))
+    times, v, i = attach(derivative_of(outputs), layer, found, (found.times, reached.v, reached.i))
     missing = component.max_spikes - room
     times = jnp.pad(times, ((0, 0), (0, missing)), constant_values=jnp.inf)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import diffrax
@@ -17,12 +18,12 @@ from ._arrivals import external_arrivals, internal_links
 from ._attach import attach, freeze
 from ._component import Component, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
-from ._follow import Values, follow
+from ._follow import Values, derivative
 from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
 from ._search import Flags, Summary, search
 
-_CHUNK = 32
+_CHUNK = 8
 
 
 class ODE(st.AbstractReplayMethod):
@@ -212,8 +213,9 @@ class ODE(st.AbstractReplayMethod):
             frozen = freeze(component)
             found = search(frozen, max_steps=max_steps, first_step=first_step, chunk=_CHUNK)
             times = found.times if component.observed is None else component.observed
-            values = Values(times, found.states, found.final)
-            values = attach(lambda c, found: follow(c, found, chunk=_CHUNK), component, found, values)
+            sampled = jax.tree.map(lambda x: x[found.sampled + 1], found.before.state)  # what the next one starts from
+            values = Values(times, sampled if component.samples.shape[0] else None, found.final)
+            values = attach(partial(derivative, chunk=_CHUNK), component, found, values)
             return values, Summary(found.flat, found.count, found.min_slope, found.flags)
 
         if not lanes:
