@@ -17,11 +17,12 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import scan_in_chunks
+from ._chunks import entry_of, scan_in_chunks
 from ._component import Component, Link, Lookup
 from ._fence import fenced
 from ._record import Kind, Kinds, Record, iota
 from ._search import Found
+from ._take import take
 
 
 class Values(NamedTuple):
@@ -40,7 +41,7 @@ class _Carry(NamedTuple):
 
 
 class _Event(NamedTuple):
-    """What an iteration of the record needs of the component, gathered beforehand.
+    """What an iteration of the record needs of the component, gathered for a chunk of them.
 
     Gathering inside the scan would make the backward pass scatter into the whole of the stimulus at every iteration.
     """
@@ -52,7 +53,7 @@ class _Event(NamedTuple):
 
 
 def derivative(
-    restore: Callable[[Component], Component], moving: Component, directions: Component, found: Found, *, chunk: int
+    restore: Callable[[Component], Component], moving: Component, directions: Component, found: Found
 ) -> Values:
     """How the outputs of a component change along `directions`, at the events that were found.
 
@@ -92,13 +93,13 @@ def derivative(
         return jnp.any(x[0].kind != Kind.IDLE)
 
     last, (ends, states) = scan_in_chunks(
-        step, initial, (found.record, found.before), active=active, chunk=chunk, prepare=gather, recompute=True
+        step, initial, (found.record, found.before), active=active, prepare=gather, recompute=True
     )
     times = {}
     for name, iteration in found.iteration.items():
         spiked = jnp.isfinite(found.times[name])
-        times[name] = jnp.where(spiked, ends[jnp.where(spiked, iteration, 0)], 0.0)
-    sampled = jax.tree.map(lambda x: x[found.sampled], states) if sampling else None
+        times[name] = jnp.where(spiked, entry_of(ends, jnp.where(spiked, iteration, 0)), 0.0)
+    sampled = entry_of(states, found.sampled) if sampling else None
     return Values(times, sampled, last.state)
 
 
@@ -118,23 +119,21 @@ def _gather(component: Component, record: Record) -> _Event:
         arrivals = component.arrivals[name]
         if arrivals.time.shape[0] == 0:
             continue
-        here = kind == kinds.arrival(p)
-        entry = jnp.where(here, slot, 0)
-        time = arrivals.time[entry, jnp.where(here, which, 0)] if arrivals.own_order else arrivals.time[entry]
-        when = jnp.where(here, jnp.where(here, time, 0.0), when)
-        mask = here[:, None]
+        entry = jnp.where(kind == kinds.arrival(p), slot, -1)
         if arrivals.own_order:
-            mask = mask & (which[:, None] == iota(component.size(name))[None, :])
+            entry = jnp.where(which[..., None] == iota(component.size(name)), entry[..., None], -1)
+        time = take(arrivals.time, entry)
+        when = when + (jnp.sum(time, axis=-1) if arrivals.own_order else time)
         for port, rows in arrivals.kicks.items():
             assert not isinstance(rows, Lookup)
-            kicks[name][port] = jnp.where(mask, rows[entry], 0.0)
+            kicks[name][port] = take(rows, entry)
         if arrivals.steps is not None:
-            steps[name] = jnp.where(mask, arrivals.steps[entry], 0.0)
+            steps[name] = take(arrivals.steps, entry)
     for c, link in enumerate(component.links):
         here = kind == kinds.link(c)
         synapse = jnp.where(here, which, 0)
         delay = jnp.where(here, link.delay.reshape(-1)[synapse], delay)
-        rows = jnp.where(here[:, None], _link_rows(link, synapse), 0.0)
+        rows = jnp.where(here[..., None], _link_rows(link, synapse), 0.0)
         into = kicks[link.target]
         into[link.port] = into[link.port] + rows if link.port in into else rows
     return _Event(when, delay, kicks, steps)
@@ -144,7 +143,7 @@ def _link_rows(link: Link, synapse: Array) -> Array:
     if link.delay.ndim == 1:
         return link.kicks[synapse]
     post = link.kicks.shape[1]
-    own = iota(post)[None, :] == (synapse % post)[:, None]
+    own = iota(post) == (synapse % post)[..., None]
     return jnp.where(own, link.kicks[synapse // post], 0.0)
 
 

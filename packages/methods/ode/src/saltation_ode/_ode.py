@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import diffrax
@@ -16,6 +15,7 @@ import saltation as st
 
 from ._arrivals import external_arrivals, internal_links
 from ._attach import attach, freeze
+from ._chunks import entry_of
 from ._component import Component, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, derivative
@@ -23,7 +23,7 @@ from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
 from ._search import Flags, Summary, search
 
-_CHUNK = 8
+_LANES = 8
 
 
 class ODE(st.AbstractReplayMethod):
@@ -211,18 +211,23 @@ class ODE(st.AbstractReplayMethod):
 
         def solve(component: Component) -> tuple[Values, Summary]:
             frozen = freeze(component)
-            found = search(frozen, max_steps=max_steps, first_step=first_step, chunk=_CHUNK)
+            found = search(frozen, max_steps=max_steps, first_step=first_step)
             times = found.times if component.observed is None else component.observed
-            sampled = jax.tree.map(lambda x: x[found.sampled + 1], found.before.state)  # what the next one starts from
+            sampled = entry_of(found.before.state, found.sampled + 1)  # what the next iteration starts from
             values = Values(times, sampled if component.samples.shape[0] else None, found.final)
-            values = attach(partial(derivative, chunk=_CHUNK), component, found, values)
+            values = attach(derivative, component, found, values)
             return values, Summary(found.flat, found.count, found.min_slope, found.flags)
 
         if not lanes:
             return solve(component)
         own, shared = split_lanes(component)
-        values, summary = jax.vmap(lambda own: solve(eqx.combine(own, shared)))(own)
         (name,) = component.neurons
+        n = component.size(name)
+        idle = -n % _LANES if n > _LANES else 0
+        # Copies of the last neuron, so that the axis over neurons, the innermost one, fills whole vector registers.
+        own = jax.tree.map(lambda x: jnp.pad(x, [(0, idle)] + [(0, 0)] * (x.ndim - 1), mode="edge"), own)
+        values, summary = jax.vmap(lambda own: solve(eqx.combine(own, shared)))(own)
+        values, summary = jax.tree.map(lambda x: x[:n], (values, summary))
         # The axes over neurons ([n, 1]) become those of a population ([n]).
         values = Values(
             {name: values.times[name][:, 0]},

@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import padded_length, scan_in_chunks
+from ._chunks import in_chunks, padded_length, scan_in_chunks
 from ._component import Component, Lookup
 from ._fence import fenced
 from ._next import earliest, entry_at, first_of, join, link_row, next_arrival, next_delivery, row_at, upcoming
@@ -22,6 +22,7 @@ from ._record import Kind, Kinds, Record, iota
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 _RECOVER = 2.0
+_CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about the largest number of them
 
 
 class Flags(NamedTuple):
@@ -43,7 +44,7 @@ class Summary(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What each iteration of a record started from, leaves `[M, n]`."""
+    """What each iteration of a record started from, leaves `[C, c, n]`."""
 
     state: dict[str, Any]
     drive: dict[str, Array]  # of the populations whose external current changes; of others, it is the component's
@@ -85,12 +86,15 @@ class _Carry(NamedTuple):
     flags: Flags
 
 
-def search(component: Component, *, max_steps: int, first_step: float, chunk: int) -> Found:
+def search(component: Component, *, max_steps: int, first_step: float) -> Found:
     """Find all events of one sample of `component` up to `t1`.
 
     `max_steps` is the room for iterations that are not events; a closed form needs none.
     """
     room = component.event_bound() + (0 if component.closed else max_steps)
+    # Short chunks end soon after the last event. But each costs the backward pass a sum over all arrivals: not more
+    # of them than a fixed number keeps that linear.
+    chunk = max(_CHUNK, room // _CHUNKS)
     length = padded_length(room, chunk)
     carry = _start(component, first_step)
 
@@ -102,7 +106,7 @@ def search(component: Component, *, max_steps: int, first_step: float, chunk: in
         return carry, (record, before)
 
     carry, (record, before) = scan_in_chunks(
-        step, carry, iota(length), active=lambda carry, _: ~carry.finished, chunk=chunk
+        step, carry, in_chunks(iota(length), chunk), active=lambda carry, _: ~carry.finished
     )
     flags = carry.flags._replace(max_steps_reached=~carry.finished)
     return Found(
