@@ -84,9 +84,7 @@ def derivative(
             return _iterate(restore(own), carry, record, event)
 
         carry = _Carry(record.start, before.state, {**component.drive, **before.drive}, sent)
-        tangents = jax.jvp(
-            iterate, (moving.neurons, carry, event), (directions.neurons, tangents, event_tangents)
-        )[1]
+        tangents = jax.jvp(iterate, (moving.neurons, carry, event), (directions.neurons, tangents, event_tangents))[1]
         return tangents, (tangents.t, tangents.state if sampling else None)
 
     def active(_, x):
@@ -121,7 +119,7 @@ def _gather(component: Component, record: Record) -> _Event:
             continue
         entry = jnp.where(kind == kinds.arrival(p), slot, -1)
         if arrivals.own_order:
-            entry = jnp.where(which[..., None] == iota(component.size(name)), entry[..., None], -1)
+            entry = jnp.where(which[:, None] == iota(component.size(name))[None, :], entry[:, None], -1)
         time = take(arrivals.time, entry)
         when = when + (jnp.sum(time, axis=-1) if arrivals.own_order else time)
         for port, rows in arrivals.kicks.items():
@@ -133,7 +131,7 @@ def _gather(component: Component, record: Record) -> _Event:
         here = kind == kinds.link(c)
         synapse = jnp.where(here, which, 0)
         delay = jnp.where(here, link.delay.reshape(-1)[synapse], delay)
-        rows = jnp.where(here[..., None], _link_rows(link, synapse), 0.0)
+        rows = jnp.where(here[:, None], _link_rows(link, synapse), 0.0)
         into = kicks[link.target]
         into[link.port] = into[link.port] + rows if link.port in into else rows
     return _Event(when, delay, kicks, steps)
@@ -143,7 +141,7 @@ def _link_rows(link: Link, synapse: Array) -> Array:
     if link.delay.ndim == 1:
         return link.kicks[synapse]
     post = link.kicks.shape[1]
-    own = iota(post) == (synapse % post)[..., None]
+    own = iota(post)[None, :] == (synapse % post)[:, None]
     return jnp.where(own, link.kicks[synapse // post], 0.0)
 
 

@@ -70,7 +70,7 @@ def search_lif(layer: LIFLayer, room: int, t1: float) -> tuple[LIFFound, LIFReac
         jnp.zeros(n, bool),
     )
     v, i, times, segment, count, min_slope, flat, full = _over_intervals(interval, carry, layer, t1)
-    flags = _flags(layer, jnp.any(full))
+    flags = _flags(layer, jnp.any(full[: n - layer.spare]))  # a spare neuron is not inhibited
     return LIFFound(times, segment, count), LIFReached(v[None], i[None], min_slope, flat, flags)
 
 

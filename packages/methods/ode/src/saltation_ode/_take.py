@@ -30,7 +30,7 @@ def _places(index: Array, length: int) -> Array:
     width = index[0].size
     lane = jnp.arange(width, dtype=index.dtype).reshape(index.shape[1:])
     inside = (index >= 0) & (index < length)
-    return jnp.where(inside, index * width + lane, length * width).reshape(-1)
+    return jnp.where(inside, index * width + lane[None], length * width).reshape(-1)
 
 
 def _read(x: Array, index: Array) -> Array:
