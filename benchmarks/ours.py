@@ -11,6 +11,7 @@ import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 from _problem import Problem  # noqa: E402
+from diffrax import Bosh3  # noqa: E402
 from jax import Array  # noqa: E402
 
 import saltation as st  # noqa: E402
@@ -21,7 +22,8 @@ from saltation_ode import ODE  # noqa: E402
 def main() -> None:
     args = arguments(("ode",))
     problem = Problem.load(args.problem)
-    method = ODE(max_spikes=problem.room)
+    numerical = problem.model == "qif"
+    method = ODE(max_spikes=problem.room, solver=Bosh3(), step=1.0) if numerical else ODE(max_spikes=problem.room)
     network = st.feedforward([5, 30, 3], neuron(problem), key=jax.random.key(0))
     loss = first_spike_loss(problem)
 
@@ -44,7 +46,7 @@ def main() -> None:
         # A sample that failed shows in the table as a wrong spike time.
         return value, jnp.where(good[:, None], first, jnp.inf), *gradient
 
-    notes = f"max_spikes={problem.room}, defaults"
+    notes = f"max_spikes={problem.room}, " + ("Bosh3, steps of 1 ms" if numerical else "defaults")
     serve(["saltation", "saltation-ode", "saltation-neurons"], problem, args.out, step, notes)
 
 

@@ -171,8 +171,9 @@ def _measure_pairs(backend: BSS2Emulator, repetitions: int, key: PRNGKeyArray) -
         subkey = jax.random.fold_in(key, number)
         found = [_measure_delays(backend, others, size, delay, repetitions, subkey) for delay in _DELAYS]
         (pairs, low, short), (_, high, long) = found
-        law = (long - short) / (high - low)
-        good = np.isfinite(law) & (law > 0)
+        measured = np.isfinite(short) & np.isfinite(long)  # a pair whose spikes are all lost is not
+        law = np.where(measured, long - np.where(measured, short, 0.0), 0.0) / (high - low)
+        good = law > 0
         slope[pairs[good]] = law[good]
         offset[pairs[good]] = (facts.SHORTEST_DELAY + short - law * low)[good]
     return slope, offset

@@ -8,11 +8,12 @@ import jax
 from jax import lax
 
 
-def attach(follow: Callable[[Any, Any], Any], inputs: Any, found: Any, values: Any) -> Any:
-    """`values`, with the derivative of `follow(inputs, found)` by `inputs`, in both modes.
+def attach(differentiate: Callable[..., Any], inputs: Any, found: Any, values: Any) -> Any:
+    """`values`, with derivatives by `inputs` in both modes.
 
-    `values` must be what `follow` would return. It is evaluated only where a derivative is asked for, and only by the
-    inputs whose derivative matters; solving without a gradient costs the search alone.
+    `differentiate(restore, moving, directions, found)` is the derivative of `values` along `directions`, the tangents
+    of `moving`, the inputs that vary; `restore(moving)` is all inputs. It must be linear in `directions`. It is
+    evaluated only where a derivative is asked for; solving without a gradient costs the search alone.
     """
     inputs, rest = eqx.partition(inputs, eqx.is_inexact_array)
     # Arrays of integers are arguments too: a rule that runs later must not hold on to a tracer.
@@ -31,13 +32,22 @@ def attach(follow: Callable[[Any, Any], Any], inputs: Any, found: Any, values: A
         moving, constant = eqx.partition(inputs, varying)
         directions = jax.tree.map(lambda d: None if is_zero(d) else d, tangents[0], is_leaf=is_zero)
 
-        def function(moving):
-            return follow(eqx.combine(moving, constant, still, static), found)
+        def restore(moving):
+            return eqx.combine(moving, constant, still, static)
 
-        return values, jax.jvp(function, (moving,), (directions,))[1]
+        return values, differentiate(restore, moving, directions, found)
 
     keep.defjvp(rule, symbolic_zeros=True)
     return keep(inputs, still, found, values)
+
+
+def derivative_of(follow: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """For `attach`: the derivative of `follow(inputs, found)`, which would return `values`."""
+
+    def differentiate(restore, moving, directions, found):
+        return jax.jvp(lambda moving: follow(restore(moving), found), (moving,), (directions,))[1]
+
+    return differentiate
 
 
 def freeze(tree: Any) -> Any:

@@ -1,36 +1,56 @@
 """A scan that stops early, for a whole batch at once."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array
 
 import saltation as st
 
 
-def scan_in_chunks(step, carry, xs, *, active, chunk: int, prepare=lambda xs: xs):
-    """`lax.scan(step, carry, prepare(xs))`, skipping chunks of iterations where `active(carry, x_chunk)` holds nowhere.
+def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs, recompute=False):
+    """`lax.scan(step, carry, xs)` for `chunks`, the `xs` in chunks `[C, c, ...]`.
 
-    It is differentiable in both modes, unlike a `while` loop, and under `vmap` a skipped chunk costs nothing, because
-    the decision is one for the whole batch. Skipped outputs are zeros. The length of `xs` must be a multiple of
-    `chunk`. `prepare` is applied to each chunk by itself.
+    Chunks of iterations where `active(carry, chunk)` holds nowhere are skipped. It is differentiable in both modes,
+    unlike a `while` loop, and under `vmap` a skipped chunk costs nothing, because the decision is one for the whole
+    batch. Skipped outputs are zeros. `prepare` is applied to each chunk by itself. To `recompute` is to keep nothing
+    but the carries between chunks for the backward pass.
+
+    **Returns:** the last carry, and the outputs in chunks: to put them in one row would copy all of a batch.
     """
-    length = jax.tree.leaves(xs)[0].shape[0]
-    if length <= chunk:
-        return lax.scan(step, carry, prepare(xs))
-    chunks = jax.tree.map(lambda x: x.reshape(length // chunk, chunk, *x.shape[1:]), xs)
 
-    def run(carry, x):
-        return lax.scan(step, carry, prepare(x))
+    def run(carry, chunk):
+        return lax.scan(step, carry, prepare(chunk))
 
-    def skip(carry, x):
-        outputs = jax.eval_shape(run, carry, x)[1]
+    def skip(carry, chunk):
+        outputs = jax.eval_shape(run, carry, chunk)[1]
         return carry, jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), outputs)
 
-    def one_chunk(carry, x):
-        return lax.cond(st.anywhere(active(carry, x)), run, skip, carry, x)
+    def one_chunk(carry, chunk):
+        return lax.cond(st.anywhere(active(carry, chunk)), run, skip, carry, chunk)
 
-    carry, ys = lax.scan(one_chunk, carry, chunks)
-    return carry, jax.tree.map(lambda y: y.reshape(length, *y.shape[2:]), ys)
+    if jax.tree.leaves(chunks)[0].shape[0] == 1:
+        one = jax.checkpoint(run) if recompute else run
+        carry, ys = one(carry, jax.tree.map(lambda x: x[0], chunks))
+        return carry, jax.tree.map(lambda y: y[None], ys)
+    return lax.scan(jax.checkpoint(one_chunk, prevent_cse=False) if recompute else one_chunk, carry, chunks)
+
+
+def in_chunks(xs: Any, chunk: int) -> Any:
+    """Arrays of `[length, ...]` as `[C, c, ...]`; the length must be one of `padded_length`."""
+
+    def split(x):
+        width = min(chunk, x.shape[0])
+        return x.reshape(x.shape[0] // width, width, *x.shape[1:])
+
+    return jax.tree.map(split, xs)
+
+
+def entry_of(chunks: Any, index: Array) -> Any:
+    """The entries `index` of arrays in chunks."""
+    return jax.tree.map(lambda x: x[index // x.shape[1], index % x.shape[1]], chunks)
 
 
 def padded_length(length: int, chunk: int) -> int:

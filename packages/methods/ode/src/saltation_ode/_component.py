@@ -11,6 +11,8 @@ import saltation as st
 
 from ._flow import AbstractFlow
 
+_LANES = 8  # in float32
+
 
 class Lookup(eqx.Module):
     """What each of `N` spikes delivers, as its unit: the rows `[N, n]` are put together where they are needed.
@@ -115,6 +117,11 @@ class Component(eqx.Module):
             offsets[name] = total
             total += self.size(name)
         return offsets
+
+
+def spare_lanes(n: int) -> int:
+    """How many neurons to add to `n`, so that they fill whole vector registers: they are a batch's innermost axis."""
+    return -n % _LANES if n > _LANES else 0
 
 
 def split_lanes(component: Component) -> tuple[Component, Component]:

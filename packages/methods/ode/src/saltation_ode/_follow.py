@@ -1,4 +1,4 @@
-"""Following a record: the same steps and events as the search found, differentiable and without a search.
+"""Following a record: the derivative of the steps and events that the search found, without a search.
 
 The order of events is fixed; their times are not. An event time moves with what it depends on: an arrival with the
 spike that was sent, a spike by the implicit function theorem, `d tau = -(dg/dx dx + dg/dp dp) / (dg/dt)` along the
@@ -6,6 +6,7 @@ computed flow. The state moves with it through `x(t + e) = x(t) + rate e`, where
 derivative: that is the saltation matrix, one factor at a time.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,11 +17,12 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import scan_in_chunks
+from ._chunks import entry_of, scan_in_chunks
 from ._component import Component, Link, Lookup
 from ._fence import fenced
 from ._record import Kind, Kinds, Record, iota
 from ._search import Found
+from ._take import take
 
 
 class Values(NamedTuple):
@@ -39,55 +41,64 @@ class _Carry(NamedTuple):
 
 
 class _Event(NamedTuple):
-    """An iteration of the record with what it needs of the component, gathered beforehand.
+    """What an iteration of the record needs of the component, gathered for a chunk of them.
 
     Gathering inside the scan would make the backward pass scatter into the whole of the stimulus at every iteration.
     """
 
-    record: Record
     when: Array  # the time of an arrival or of a sample
     delay: Array
     kicks: dict[str, dict[str, Array]]  # by population and port, [n]
     steps: dict[str, Array]
 
 
-def follow(component: Component, found: Found, *, chunk: int) -> Values:
-    """The outputs of `component` as differentiable functions of everything in it, at the events that were found."""
-    record = found.record
-    events = _gather(component, record)
-    initial = _Carry(
-        t=jnp.zeros((), component.dtype),
-        state=component.state,
-        drive=component.drive,
-        times={
-            link.source: jnp.full(found.times[link.source].shape, jnp.inf, component.dtype) for link in component.links
-        },
-    )
+def derivative(
+    restore: Callable[[Component], Component], moving: Component, directions: Component, found: Found
+) -> Values:
+    """How the outputs of a component change along `directions`, at the events that were found.
+
+    The search has left the state that each iteration starts from, so nothing is solved a second time: the scan carries
+    tangents alone. It is linear in them, and its transpose, the adjoint, recomputes one chunk of iterations at a time.
+    """
+    component = restore(moving)
+    nothing = jnp.zeros((), component.dtype)
+    sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
+
+    def start(moving):
+        component = restore(moving)
+        return component.state, component.drive
+
+    initial = _Carry(nothing, *jax.jvp(start, (moving,), (directions,))[1], sent)
     sampling = component.samples.shape[0] > 0
 
-    # Recomputing an iteration costs less than storing all of it. With links the carry holds every spike, and is large.
-    dynamic, static = eqx.partition(component, eqx.is_array)
+    def gather(x):
+        record, before = x
+        events = jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
+        return record, before, *events
 
-    def iterate(dynamic, carry, event):
-        return _iterate(eqx.combine(dynamic, static), carry, event)
+    def step(tangents, x):
+        record, before, event, event_tangents = x
 
-    if not component.links:
-        iterate = jax.checkpoint(iterate)
+        def iterate(neurons, carry, event):
+            own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
+            return _iterate(restore(own), carry, record, event)
 
-    def step(carry, event):
-        carry = iterate(dynamic, carry, event)
-        return carry, (carry.t, carry.state if sampling else None)
+        carry = _Carry(record.start, before.state, {**component.drive, **before.drive}, sent)
+        tangents = jax.jvp(iterate, (moving.neurons, carry, event), (directions.neurons, tangents, event_tangents))[1]
+        return tangents, (tangents.t, tangents.state if sampling else None)
 
-    def active(_, event):
-        return jnp.any(event.record.kind != Kind.IDLE)
+    def active(_, x):
+        return jnp.any(x[0].kind != Kind.IDLE)
 
-    carry, (ends, states) = scan_in_chunks(step, initial, events, active=active, chunk=chunk)
+    last, (ends, states) = scan_in_chunks(
+        step, initial, (found.record, found.before), active=active, prepare=gather, recompute=True
+    )
     times = {}
     for name, iteration in found.iteration.items():
         spiked = jnp.isfinite(found.times[name])
-        times[name] = jnp.where(spiked, ends[jnp.where(spiked, iteration, 0)], jnp.inf)
-    sampled = jax.tree.map(lambda x: x[found.sampled], states) if sampling else None
-    return Values(times, sampled, carry.state)
+        times[name] = jnp.where(spiked, entry_of(ends, jnp.where(spiked, iteration, 0)), 0.0)
+    sampled = entry_of(states, found.sampled) if sampling else None
+    return Values(times, sampled, last.state)
 
 
 def _gather(component: Component, record: Record) -> _Event:
@@ -100,24 +111,22 @@ def _gather(component: Component, record: Record) -> _Event:
     steps: dict[str, Array] = {}
 
     if component.samples.shape[0]:
-        taken = jnp.cumsum((kind == Kind.SAMPLE).astype(jnp.int32)) - 1
-        when = jnp.where(kind == Kind.SAMPLE, component.samples[jnp.maximum(taken, 0)], when)
+        taken = kind == Kind.SAMPLE
+        when = jnp.where(taken, component.samples[jnp.where(taken, slot, 0)], when)
     for p, name in enumerate(names):
         arrivals = component.arrivals[name]
         if arrivals.time.shape[0] == 0:
             continue
-        here = kind == kinds.arrival(p)
-        entry = jnp.where(here, slot, 0)
-        time = arrivals.time[entry, jnp.where(here, which, 0)] if arrivals.own_order else arrivals.time[entry]
-        when = jnp.where(here, jnp.where(here, time, 0.0), when)
-        mask = here[:, None]
+        entry = jnp.where(kind == kinds.arrival(p), slot, -1)
         if arrivals.own_order:
-            mask = mask & (which[:, None] == iota(component.size(name))[None, :])
+            entry = jnp.where(which[:, None] == iota(component.size(name))[None, :], entry[:, None], -1)
+        time = take(arrivals.time, entry)
+        when = when + (jnp.sum(time, axis=-1) if arrivals.own_order else time)
         for port, rows in arrivals.kicks.items():
             assert not isinstance(rows, Lookup)
-            kicks[name][port] = jnp.where(mask, rows[entry], 0.0)
+            kicks[name][port] = take(rows, entry)
         if arrivals.steps is not None:
-            steps[name] = jnp.where(mask, arrivals.steps[entry], 0.0)
+            steps[name] = take(arrivals.steps, entry)
     for c, link in enumerate(component.links):
         here = kind == kinds.link(c)
         synapse = jnp.where(here, which, 0)
@@ -125,7 +134,7 @@ def _gather(component: Component, record: Record) -> _Event:
         rows = jnp.where(here[:, None], _link_rows(link, synapse), 0.0)
         into = kicks[link.target]
         into[link.port] = into[link.port] + rows if link.port in into else rows
-    return _Event(record, when, delay, kicks, steps)
+    return _Event(when, delay, kicks, steps)
 
 
 def _link_rows(link: Link, synapse: Array) -> Array:
@@ -136,11 +145,11 @@ def _link_rows(link: Link, synapse: Array) -> Array:
     return jnp.where(own, link.kicks[synapse // post], 0.0)
 
 
-def _iterate(component: Component, carry: _Carry, event: _Event) -> _Carry:
+def _iterate(component: Component, carry: _Carry, record: Record, event: _Event) -> _Carry:
     names = list(component.neurons)
     kinds = Kinds(len(names), len(component.links))
     offsets = component.offsets()
-    kind, which, slot, start, h, end = event.record
+    kind, which, slot, start, h, end = record
     idle = kind == Kind.IDLE
 
     # The flow, and how the end of the computed step moves with its duration.
@@ -148,7 +157,7 @@ def _iterate(component: Component, carry: _Carry, event: _Event) -> _Carry:
         flow, neuron = component.flows[name], component.neurons[name]
 
         def run(state, h, drive):
-            return _propagate(flow, neuron, start, state, h, drive), flow.rate(neuron, start, state, h, drive)
+            return flow.propagate(neuron, start, state, h, drive), flow.rate(neuron, start, state, h, drive)
 
         return fenced(running, run, carry.state[name], h, carry.drive[name])
 
@@ -206,17 +215,6 @@ def _iterate(component: Component, carry: _Carry, event: _Event) -> _Carry:
             here = mine[:, None] & (iota(component.max_spikes)[None, :] == slot)
             times[name] = jnp.where(here, t, times[name])
     return _Carry(t, state, drive, times)
-
-
-def _propagate(flow, neuron, t, state, h, drive):
-    """One step of the flow; the backward pass recomputes its stages instead of keeping them."""
-    dynamic, static = eqx.partition((flow, neuron), eqx.is_array)
-
-    def run(dynamic, t, state, h, drive):
-        flow, neuron = eqx.combine(dynamic, static)
-        return flow.propagate(neuron, t, state, h, drive)
-
-    return jax.checkpoint(run)(dynamic, t, state, h, drive)
 
 
 def difference(x: Array) -> Array:

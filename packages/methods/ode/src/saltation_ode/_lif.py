@@ -12,7 +12,7 @@ that of the condition above, at the times that were found: a linear scan over th
 import jax
 import jax.numpy as jnp
 
-from ._attach import attach, freeze
+from ._attach import attach, derivative_of, freeze
 from ._component import Component
 from ._follow import Values
 from ._lif_follow import follow_lif, observe_lif
@@ -32,8 +32,10 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
     observed = component.observed
     given = observed is not None
     still = freeze(layer)
+    n = component.size(name)
     if observed is not None:
-        found, reached = observe_lif(still, observed[name][:, :room], t1)
+        times = jnp.pad(observed[name][:, :room], ((0, layer.spare), (0, 0)), constant_values=jnp.inf)
+        found, reached = observe_lif(still, times, t1)
     else:
         found, reached = search_lif_once(still, t1) if constants.at_most_once else search_lif(still, room, t1)
         if layer.samples.shape[0]:
@@ -45,17 +47,18 @@ def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summ
     def outputs(layer, found):
         return follow_lif(layer, found, t1, given)[:3]
 
-    times, v, i = attach(outputs, layer, found, (found.times, reached.v, reached.i))
+    times, v, i = attach(derivative_of(outputs), layer, found, (found.times, reached.v, reached.i))
     missing = component.max_spikes - room
-    times = jnp.pad(times, ((0, 0), (0, missing)), constant_values=jnp.inf)
+    times = jnp.pad(times[:n], ((0, 0), (0, missing)), constant_values=jnp.inf)
+    v, i, count = v[:, :n], i[:, :n], found.count[:n]
 
     def state_at(when, v, i):
-        spiked = jnp.any(found.times <= when, axis=1) & (found.count > 0)
+        spiked = jnp.any(found.times[:n] <= when, axis=1) & (count > 0)
         fresh, reset = component.state[name], neuron.reset(component.state[name])
         flagged = jax.tree.map(lambda new, old: jnp.where(spiked, new, old), reset, fresh)
         return constants.write(flagged, v + constants.v_leak, i)
 
     states = jax.vmap(state_at)(layer.samples, v[:-1], i[:-1]) if layer.samples.shape[0] else None
     final = state_at(jnp.inf, v[-1], i[-1])
-    summary = Summary({name: reached.flat}, {name: found.count}, {name: reached.min_slope}, reached.flags)
+    summary = Summary({name: reached.flat[:n]}, {name: count}, {name: reached.min_slope[:n]}, reached.flags)
     return Values({name: times}, None if states is None else {name: states}, {name: final}), summary

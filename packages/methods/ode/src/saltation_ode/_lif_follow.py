@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import scan_in_chunks
+from ._chunks import in_chunks, scan_in_chunks
 from ._follow import difference
 from ._lif_layer import CHUNK, LIFFound, LIFLayer, LIFReached
 from ._record import iota
@@ -126,10 +126,9 @@ def _free_response(layer: LIFLayer, t1: float, entry: Array) -> tuple[Array, Arr
     (_, _, kept), way = scan_in_chunks(
         step,
         (layer.v, layer.i, (nothing, nothing) if few else ()),
-        (*flow, layer.delivered(t1, before=1), iota(start.shape[0]), before_end),
+        in_chunks((*flow, layer.delivered(t1, before=1), iota(start.shape[0]), before_end), CHUNK),
         active=lambda _, x: jnp.any(x[-1]),
-        chunk=CHUNK,
         prepare=lambda x: (*x[:3], layer.rows(x[3]), *x[4:]),
     )
-    v, i = kept if few else (x[entry, lanes] for x in way)
+    v, i = kept if few else (x.reshape(-1, lanes.shape[0])[entry, lanes] for x in way)
     return start[entry] if start.ndim == 1 else start[entry, lanes], v, i

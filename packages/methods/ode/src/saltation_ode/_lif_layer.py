@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ._chunks import padded_length
-from ._component import Component, Lookup
+from ._component import Component, Lookup, spare_lanes
 from ._search import Flags
 
 CHUNK = 64  # arrivals; a chunk that lies behind the end for all samples is skipped
@@ -18,7 +18,7 @@ class LIFLayer(eqx.Module):
     """A layer in the units of the formulas: potentials from the leak, the constant current `drive` among the inputs.
 
     `time` is `[N]`, or `[N, n]` where each neuron has its own order; constants are `[]` or `[n]`; `kicks` are arrays
-    `[N, n]`, or looked up.
+    `[N, n]`, or looked up. The last `spare` neurons copy the one before them, without its kicks.
     """
 
     tau_mem: Any
@@ -31,6 +31,7 @@ class LIFLayer(eqx.Module):
     time: Array
     kicks: Array | Lookup
     samples: Array
+    spare: int = eqx.field(static=True)
 
     def delivered(self, t1: float, *, before: int = 0, after: int = 0) -> Array:
         """What each arrival up to `t1` delivers, with entries of nothing around: for `rows`, all of it or a part."""
@@ -44,7 +45,8 @@ class LIFLayer(eqx.Module):
     def rows(self, delivered: Array) -> Array:
         """The kicks `[..., n]` of a part of `delivered`."""
         if isinstance(self.kicks, Lookup):
-            return jax.vmap(self.kicks.synapse.kick)(delivered).astype(self.v.dtype)
+            rows = jax.vmap(self.kicks.synapse.kick)(delivered).astype(self.v.dtype)
+            return jnp.pad(rows, ((0, 0), (0, self.spare)))
         return delivered
 
 
@@ -78,13 +80,22 @@ def lif_layer(component: Component) -> LIFLayer | None:
     n = component.size(name)
     time = arrivals.time
     kicks = arrivals.kicks.get("current", jnp.zeros((time.shape[0], n), dtype))
+    spare = spare_lanes(n)
+
+    def widen(x, **how):
+        """An array that ends with the axis over neurons; anything else as it is."""
+        if not (eqx.is_array(x) and x.ndim):
+            return x
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, spare)], **how)
+
     # Room for whole chunks, the interval after the last arrival included.
     missing = padded_length(time.shape[0] + 1, CHUNK) - 1 - time.shape[0]
     if isinstance(kicks, Lookup):
         kicks = Lookup(kicks.synapse, jnp.pad(kicks.index, (0, missing), constant_values=-1))
     else:
-        kicks = jnp.pad(kicks, ((0, missing), (0, 0)))
-    return LIFLayer(
+        kicks = jnp.pad(widen(kicks), ((0, missing), (0, 0)))
+    time = widen(time, mode="edge") if time.ndim == 2 else time
+    per_neuron = (
         constants.tau_mem,
         constants.tau_syn,
         constants.v_threshold - constants.v_leak,
@@ -92,7 +103,11 @@ def lif_layer(component: Component) -> LIFLayer | None:
         state.v - constants.v_leak,
         state.i,
         component.drive[name],
+    )
+    return LIFLayer(
+        *(widen(x, mode="edge") for x in per_neuron),
         jnp.concatenate([time, jnp.full((missing, *time.shape[1:]), jnp.inf, dtype)]),
         kicks,
         component.samples,
+        spare,
     )

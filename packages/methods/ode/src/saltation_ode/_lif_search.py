@@ -6,7 +6,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import scan_in_chunks
+from ._chunks import in_chunks, scan_in_chunks
 from ._lif_layer import CHUNK, LIFFound, LIFLayer, LIFReached
 from ._record import iota
 from ._search import Flags
@@ -70,7 +70,7 @@ def search_lif(layer: LIFLayer, room: int, t1: float) -> tuple[LIFFound, LIFReac
         jnp.zeros(n, bool),
     )
     v, i, times, segment, count, min_slope, flat, full = _over_intervals(interval, carry, layer, t1)
-    flags = _flags(layer, jnp.any(full))
+    flags = _flags(layer, jnp.any(full[: n - layer.spare]))  # a spare neuron is not inhibited
     return LIFFound(times, segment, count), LIFReached(v[None], i[None], min_slope, flat, flags)
 
 
@@ -123,9 +123,8 @@ def _over_intervals(interval, carry, layer: LIFLayer, t1: float):
     return scan_in_chunks(
         interval,
         carry,
-        (starts, ends, layer.delivered(t1, after=1), iota(starts.shape[0]), matters),
+        in_chunks((starts, ends, layer.delivered(t1, after=1), iota(starts.shape[0]), matters), CHUNK),
         active=lambda _, x: jnp.any(x[-1]),
-        chunk=CHUNK,
         prepare=lambda x: (*x[:2], layer.rows(x[2]), *x[3:]),
     )[0]
 

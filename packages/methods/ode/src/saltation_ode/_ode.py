@@ -15,14 +15,13 @@ import saltation as st
 
 from ._arrivals import external_arrivals, internal_links
 from ._attach import attach, freeze
-from ._component import Component, split_lanes
+from ._chunks import entry_of
+from ._component import Component, spare_lanes, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
-from ._follow import Values, follow
+from ._follow import Values, derivative
 from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
 from ._search import Flags, Summary, search
-
-_CHUNK = 32
 
 
 class ODE(st.AbstractReplayMethod):
@@ -202,25 +201,30 @@ class ODE(st.AbstractReplayMethod):
         lanes = not cyclic
         neurons = 1 if lanes else sum(component.size(name) for name in component.neurons)
         spikes = 6 * neurons * component.max_spikes  # rejected and short steps around each spike
-        # Unused room costs memory, not time. The defaults in float64 are strict and take many steps.
-        adaptive_room = 4000 if jnp.finfo(component.dtype).bits == 64 else 1000
+        # Unused room costs memory. The defaults in float64 are strict and take many steps.
+        adaptive_room = 2000 if jnp.finfo(component.dtype).bits == 64 else 300
         steps = adaptive_room if self.step is None else math.ceil(component.t1 / self.step)
         max_steps = min(steps + spikes, steps + 4000) if self.max_steps is None else self.max_steps
         first_step = component.t1 / 100 if self.step is None else self.step
 
         def solve(component: Component) -> tuple[Values, Summary]:
             frozen = freeze(component)
-            found = search(frozen, max_steps=max_steps, first_step=first_step, chunk=_CHUNK)
+            found = search(frozen, max_steps=max_steps, first_step=first_step)
             times = found.times if component.observed is None else component.observed
-            values = Values(times, found.states, found.final)
-            values = attach(lambda c, found: follow(c, found, chunk=_CHUNK), component, found, values)
+            sampled = entry_of(found.before.state, found.sampled + 1)  # what the next iteration starts from
+            values = Values(times, sampled if component.samples.shape[0] else None, found.final)
+            values = attach(derivative, component, found, values)
             return values, Summary(found.flat, found.count, found.min_slope, found.flags)
 
         if not lanes:
             return solve(component)
         own, shared = split_lanes(component)
-        values, summary = jax.vmap(lambda own: solve(eqx.combine(own, shared)))(own)
         (name,) = component.neurons
+        n = component.size(name)
+        # Copies of the last neuron.
+        own = jax.tree.map(lambda x: jnp.pad(x, [(0, spare_lanes(n))] + [(0, 0)] * (x.ndim - 1), mode="edge"), own)
+        values, summary = jax.vmap(lambda own: solve(eqx.combine(own, shared)))(own)
+        values, summary = jax.tree.map(lambda x: x[:n], (values, summary))
         # The axes over neurons ([n, 1]) become those of a population ([n]).
         values = Values(
             {name: values.times[name][:, 0]},

@@ -40,7 +40,7 @@ class Kinds:
 
 
 class Record(NamedTuple):
-    """One entry for each iteration, arrays of `[M]`."""
+    """One entry for each iteration, arrays of `[C, c]`: in chunks, as they are made and followed."""
 
     kind: Array
     which: Array  # the neuron (numbered over all populations), the lane of an arrival, or the synapse of a link

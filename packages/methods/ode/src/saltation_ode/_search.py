@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import padded_length, scan_in_chunks
+from ._chunks import in_chunks, padded_length, scan_in_chunks
 from ._component import Component, Lookup
 from ._fence import fenced
 from ._next import earliest, entry_at, first_of, join, link_row, next_arrival, next_delivery, row_at, upcoming
@@ -22,6 +22,7 @@ from ._record import Kind, Kinds, Record, iota
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 _RECOVER = 2.0
+_CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about the largest number of them
 
 
 class Flags(NamedTuple):
@@ -42,6 +43,13 @@ class Summary(NamedTuple):
     flags: Flags
 
 
+class Before(NamedTuple):
+    """What each iteration of a record started from, leaves `[C, c, n]`."""
+
+    state: dict[str, Any]
+    drive: dict[str, Array]  # of the populations whose external current changes; of others, it is the component's
+
+
 class Found(NamedTuple):
     """What the search found."""
 
@@ -49,8 +57,8 @@ class Found(NamedTuple):
     times: dict[str, Array]  # [n, max_spikes], `inf` where there is no spike
     iteration: dict[str, Array]  # [n, max_spikes], the entry of the record that holds the spike
     count: dict[str, Array]  # [n]
+    before: Before
     final: dict[str, Any]
-    states: dict[str, Any] | None  # leaves [S, n], `None` if no samples were asked for
     sampled: Array  # [S], the entry of the record that holds the sample
     min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
     flat: dict[str, Array]  # [n], how many spikes lie where the guard does not rise
@@ -78,23 +86,27 @@ class _Carry(NamedTuple):
     flags: Flags
 
 
-def search(component: Component, *, max_steps: int, first_step: float, chunk: int) -> Found:
+def search(component: Component, *, max_steps: int, first_step: float) -> Found:
     """Find all events of one sample of `component` up to `t1`.
 
     `max_steps` is the room for iterations that are not events; a closed form needs none.
     """
     room = component.event_bound() + (0 if component.closed else max_steps)
+    # Short chunks end soon after the last event. But each costs the backward pass a sum over all arrivals: not more
+    # of them than a fixed number keeps that linear.
+    chunk = max(_CHUNK, room // _CHUNKS)
     length = padded_length(room, chunk)
     carry = _start(component, first_step)
 
-    sampling = component.samples.shape[0] > 0
+    stepped = [name for name, arrivals in component.arrivals.items() if arrivals.steps is not None]
 
     def step(carry, iteration):
+        before = Before(carry.state, {name: carry.drive[name] for name in stepped})
         carry, record = _iterate(component, carry, iteration)
-        return carry, (record, carry.state if sampling else None)
+        return carry, (record, before)
 
-    carry, (record, states) = scan_in_chunks(
-        step, carry, iota(length), active=lambda carry, _: ~carry.finished, chunk=chunk
+    carry, (record, before) = scan_in_chunks(
+        step, carry, in_chunks(iota(length), chunk), active=lambda carry, _: ~carry.finished
     )
     flags = carry.flags._replace(max_steps_reached=~carry.finished)
     return Found(
@@ -102,8 +114,8 @@ def search(component: Component, *, max_steps: int, first_step: float, chunk: in
         times=carry.times,
         iteration=carry.iteration,
         count=carry.count,
+        before=before,
         final=carry.state,
-        states=jax.tree.map(lambda x: x[carry.sampled], states) if sampling else None,
         sampled=carry.sampled,
         min_slope=carry.min_slope,
         flat=carry.flat,
@@ -214,6 +226,7 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
         finished=carry.finished | (kind == Kind.END) | overflow | carry.flags.diverged,
     )
     slot = jnp.where(spike | lift, slot_of_spike, slot_of_event)
+    slot = jnp.where(taking, carry.samples_taken - 1, slot)
     return carry, Record(kind, which, slot, t, jnp.where(active, h, 0.0), t_end)
 
 
