@@ -84,7 +84,7 @@ class StochasticLIF(st.AbstractNeuron):
             value = getattr(self, name)
             if isinstance(value, int | float) and value < 0:
                 raise ValueError(f"StochasticLIF got {name} = {value}; expected a number >= 0.")
-        if _is_number(self.log_u) and not self.log_u < 0:
+        if isinstance(self.log_u, int | float) and not self.log_u < 0:
             raise ValueError(f"StochasticLIF got log_u = {self.log_u}; expected the logarithm of a number below 1.")
         known = [value for value in (self.beta, self.cap) if isinstance(value, int | float)]
         if len(known) == 2 and known[0] * known[1] > _LARGEST_LOG:
@@ -175,10 +175,6 @@ class StochasticLIF(st.AbstractNeuron):
         for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
             total += 0.5 * weight * self._hazard(potential(0.5 * (node + 1) * duration)[0])
         return StochasticLIFState(*potential(duration), state.s + duration * (total + forcing.s))
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, int | float)
 
 
 def _is(value, number: float | int) -> bool:

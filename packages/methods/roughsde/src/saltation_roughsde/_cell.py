@@ -14,7 +14,6 @@ from jaxtyping import Array, Float
 Edge: TypeAlias = tuple[Float[Array, "*lanes"], ...]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def solve_cell(bottom: Edge, left: Edge, p: Float[Array, "*lanes"], terms: int) -> tuple[Edge, Edge]:
     """The kernel on the top and on the right edge of a cell, from that on its bottom and its left edge.
 
@@ -29,6 +28,11 @@ def solve_cell(bottom: Edge, left: Edge, p: Float[Array, "*lanes"], terms: int) 
     The equation is that of Salvi et al., "The signature kernel is the solution of a Goursat PDE",
     2021; finite differences, which they use, are wrong by percents where paths jump.
     """
+    return _solve(bottom, left, p, terms)  # pyright: ignore
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _solve(bottom, left, p, terms):
     w = _powers(p, terms)
     top = tuple(_near(bottom, w, m) + _far(left, w, m) for m in range(len(bottom)))
     right = tuple(_near(left, w, n) + _far(bottom, w, n) for n in range(len(left)))
@@ -36,7 +40,7 @@ def solve_cell(bottom: Edge, left: Edge, p: Float[Array, "*lanes"], terms: int) 
 
 
 def _solve_forward(bottom, left, p, terms):
-    return solve_cell(bottom, left, p, terms), (bottom, left, p)
+    return _solve(bottom, left, p, terms), (bottom, left, p)
 
 
 def _solve_backward(terms, residuals, cotangents):
@@ -49,7 +53,7 @@ def _solve_backward(terms, residuals, cotangents):
     return bottom_bar, left_bar, p_bar
 
 
-solve_cell.defvjp(_solve_forward, _solve_backward)
+_solve.defvjp(_solve_forward, _solve_backward)
 
 
 def _powers(p: Array, terms: int) -> list[Array]:

@@ -51,7 +51,7 @@ class Track(NamedTuple):
     neuron: Array
     slope: Array
     states: Any
-    sample: Array
+    sample: Array | None
 
 
 class _Place(NamedTuple):

@@ -131,13 +131,12 @@ def distance_of_trains(loss: str, x: Array, y: Array, t1: float) -> Array:
     """
     if loss == "first_spikes":
         return first_spikes_mse(x, y, silent=t1)
-    trains = [jax.vmap(st.Spikes.from_dense)(times) for times in (x, y)]
+    a, b = (jax.vmap(st.Spikes.from_dense)(times) for times in (x, y))
     if loss == "mmd":
-        return mmd_squared(*trains, lambda a, b: spike_gram(a, b, t1=t1, time_scale=1 / t1, jump_scale=0.5))
+        return mmd_squared(a, b, lambda a, b: spike_gram(a, b, t1=t1, time_scale=1 / t1, jump_scale=0.5))
     if loss == "signature":
-        return expected_signature_distance(
-            *(jax.vmap(lambda train: marcus_lift(train, t1=t1))(train) for train in trains), depth=3
-        )
+        lift = jax.vmap(lambda train: marcus_lift(train, t1=t1))
+        return expected_signature_distance(lift(a), lift(b), depth=3)
     raise ValueError(f"got loss={loss!r}; expected 'signature', 'mmd' or 'first_spikes'.")
 
 

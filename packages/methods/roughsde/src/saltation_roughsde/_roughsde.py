@@ -115,8 +115,10 @@ class RoughSDE(st.AbstractMethod):
             state[name] = jax.tree.map(lambda x, n=neuron.size: jnp.asarray(x).astype(dtype).reshape(n), start)
             thresholds[name] = self._thresholds(name, flat, own, dtype)
             armed = thresholds[name]
+            dynamics = flat.noise()
             if armed is not None and not (initial is not None and name in initial):
-                state[name] = flat.noise().arm(state[name], armed[:, 0])
+                assert dynamics is not None and dynamics.arm is not None
+                state[name] = dynamics.arm(state[name], armed[:, 0])
             noisy = noisy_leaves(flat)
             layout[name], parts, jumps = self._drive(name, neuron.size, noisy, t1, cells, own, dtype, _width(noise))
             noise += parts
@@ -205,6 +207,7 @@ class RoughSDE(st.AbstractMethod):
         states = None
         if save.states_at is not None:
             number = problem.samples.shape[0]
+            assert track.sample is not None
             steps = track.sample.shape[0]
             target = jnp.where(track.sample >= 0, track.sample, number)
             found = jnp.full(number, steps, jnp.int32).at[target].set(jnp.arange(steps, dtype=jnp.int32), mode="drop")
