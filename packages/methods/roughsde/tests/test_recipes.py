@@ -33,7 +33,7 @@ def value_and_slope(current, keys, observed, loss):
     return jax.value_and_grad(value)(current)
 
 
-@pytest.mark.parametrize("loss", ["first_spikes", "signature", "mmd"])
+@pytest.mark.parametrize("loss", ["first_spikes", "signature", pytest.param("mmd", marks=pytest.mark.slow)])
 def test_every_loss_points_at_the_true_current(observed, loss, getkey):
     keys = jax.random.split(getkey(), 64)
     times = jnp.asarray(observed.targets, jnp.float64)

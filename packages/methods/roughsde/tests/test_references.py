@@ -111,7 +111,7 @@ def test_piecewise_linear_is_exact(name):
     check(case, reference, cells=256, scheme="piecewise_linear", rule="pathwise", room=10, times=1e-8, derivatives=1e-7)
 
 
-@pytest.mark.parametrize("level", [1, -1])
+@pytest.mark.parametrize("level", [-1, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CASES)
 def test_euler_is_the_files(name, level):
     case = CASES[name]
@@ -126,6 +126,7 @@ def spike_times(case: Set, currents, cells: int):
     return method.solve(case.network, {"in": st.Current(currents)}, t1=case.t1, initial=case.initial).spikes["out"].time
 
 
+@pytest.mark.slow
 def test_euler_at_the_finest_level():
     # At this level the file's central differences reach across the border of a cell, where the scheme has a kink: the
     # same differences are the same numbers, and smaller ones are the gradient.
