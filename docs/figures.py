@@ -14,7 +14,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import saltation as st
-from saltation_neurons import EIF, LIF, QIF, AdEx, Izhikevich, Refractory
+from saltation_neurons import EIF, LIF, QIF, AdEx, Izhikevich, Refractory, StochasticLIF
+from saltation_roughsde import Increments, RoughSDE
 
 HERE = Path(__file__).parent
 BLUE, RED, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#9a9a9a"
@@ -253,7 +254,69 @@ def bss2():
     return figure
 
 
-FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, yinyang, bss2)}
+def roughsde():
+    """Spike times of a stochastic neuron as functions of its current, noise held; how both schemes converge."""
+    cells, t1, samples = 64, 1.0, 40
+    rng = np.random.default_rng(1)
+    increments = jnp.asarray(rng.normal(size=(samples, cells, 1)) * (t1 / cells) ** 0.5)
+    thresholds = jnp.asarray(-rng.exponential(size=(samples, 1, 11)))
+    neuron = StochasticLIF(1, sigma=0.25)
+    net = st.Network({"in": 1}, {"out": neuron}, [st.Connection("in", "out", st.OneToOne(1))], ["out"])
+
+    def times(current, sample, substeps=1, **options):
+        fine = jnp.repeat(increments[sample] / substeps, substeps, axis=0, total_repeat_length=cells * substeps)
+        method = RoughSDE(
+            dt=t1 / (cells * substeps),
+            path=Increments(fine),
+            thresholds={"out": thresholds[sample]},
+            max_spikes=10,
+            **options,
+        )
+        solution = method.solve(net, {"in": st.Current(current[None])}, t1=t1, throw=False)
+        return solution.spikes["out"].to_dense(3, throw=False)[0]
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.0))
+    currents = jnp.linspace(1.0, 2.0, 201)
+    curve = jax.vmap(lambda c: times(c, 0, scheme="piecewise_linear"))
+    found, slopes = eqx.filter_jit(lambda c: jax.jvp(curve, (c,), (jnp.ones_like(c),)))(currents)
+    left.plot(currents, found, ".", color=GREY, ms=2)
+    for i in range(20, 201, 40):
+        for time, slope in zip(found[i], slopes[i]):
+            if jnp.isfinite(time):
+                ends = np.array([-0.05, 0.05])
+                left.plot(currents[i] + ends, time + slope * ends, color=RED, lw=1.1)
+                left.plot(currents[i], time, "o", color=RED, ms=3)
+    left.set(xlabel="current", ylabel="spike times", title="one path of the noise: times and gradients")
+
+    numbers = jnp.arange(samples)
+
+    def both(substeps, **options):
+        value = lambda c, k: times(c, k, substeps, **options)  # noqa: E731
+        one = lambda k: jax.jvp(lambda c: value(c, k), (jnp.array(1.5),), (jnp.array(1.0),))  # noqa: E731
+        return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(numbers))
+
+    exact = both(1, scheme="piecewise_linear")
+    levels = [1, 2, 4, 8, 16]
+    for rule, colour in (("pathwise", BLUE), ("discrete", GREEN)):
+        errors = []
+        for level in levels:
+            found = both(level, rule=rule)
+            there = np.isfinite(found[0]) & np.isfinite(exact[0])
+            errors.append([np.mean(np.abs(a[there] - b[there])) for a, b in zip(found, exact)])
+        widths = [t1 / cells / level for level in levels]
+        for which, name, marker in ((0, "times", "o--"), (1, "gradients", "s-")):
+            if which == 0 and rule == "discrete":
+                continue  # the same times
+            error = np.array(errors)[:, which]
+            slope = np.polyfit(np.log(widths), np.log(error), 1)[0]
+            label = f"{name}{f', {rule}' if which else ''}: order {slope:.2f}"
+            right.loglog(widths, error, marker, color=GREY if which == 0 else colour, ms=4, label=label)
+    right.set(xlabel="width of a cell", ylabel="mean error", title="Euler against the exact solution")
+    right.legend(frameon=False, fontsize=8)
+    return figure
+
+
+FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, yinyang, bss2, roughsde)}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -19,7 +19,7 @@ def _target(spec):
 
 
 def test_all_data_sets_are_registered():
-    known = ["yinyang", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "cifar100"]
+    known = ["yinyang", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "cifar100", "grasshopper"]
     assert list(SPECS) == known
 
 

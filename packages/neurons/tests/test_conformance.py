@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from saltation_neurons import EIF, IF, LIF, QIF, AdEx, AtMostOnce, Izhikevich, Refractory
+from saltation_neurons import EIF, IF, LIF, QIF, AdEx, AtMostOnce, Izhikevich, Refractory, StochasticLIF
 from saltation_testing import AbstractNeuronConformance
 
 
@@ -41,4 +41,12 @@ class TestWrappers(AbstractNeuronConformance):
         "refractory, numerical": Refractory(AdEx(3), 2.0),
         "once, refractory": AtMostOnce(Refractory(LIF(3), 2.0)),
         "refractory, once": Refractory(AtMostOnce(QIF(3)), 2.0),
+    }
+
+
+class TestStochastic(AbstractNeuronConformance):
+    duration = 2.0
+    neurons = {
+        "trained": StochasticLIF(3, tau_mem=jnp.array([0.1, 0.2, 0.05]), beta=jnp.array(4.0), sigma=jnp.array(0.2)),
+        "of a given threshold": StochasticLIF(3, log_u=-0.5, v_leak=0.2),
     }

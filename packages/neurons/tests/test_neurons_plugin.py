@@ -13,7 +13,8 @@ SPECS = {spec.name: spec for spec in plugin.saltation_neurons()}
 
 
 def test_all_models_are_registered():
-    assert list(SPECS) == ["lif", "qif", "eif", "adex", "izhikevich", "if", "refractory", "at_most_once"]
+    names = ["lif", "qif", "eif", "adex", "izhikevich", "if", "stochastic_lif", "refractory", "at_most_once"]
+    assert list(SPECS) == names
     models = {
         name
         for name in dir(saltation_neurons)

@@ -12,7 +12,8 @@ class Split:
     **Arguments**
 
     - `inputs`: array `[n, ...]`, one sample per row of the first axis; images are float32 in [0, 1].
-    - `targets`: array `[n]`; the class of each sample as int32, or a real number to regress on.
+    - `targets`: array `[n]`; the class of each sample as int32, or a real number to regress on; `[n, ...]` for
+      real numbers of any shape, such as the spike times of a recorded train (`inf` for none).
 
     **Raises**
 
@@ -50,7 +51,8 @@ class Split:
                 "Fix: put the samples along the first axis, inputs[None] for a single one."
             )
         expected = self.inputs.shape[:1]
-        if self.targets.shape != expected:
+        regression = np.issubdtype(self.targets.dtype, np.floating) and self.targets.ndim > 2
+        if self.targets.shape[: 1 if regression else None] != expected:
             raise ValueError(
                 f"Split: got targets of shape {self.targets.shape}, expected {expected}, one target for each "
                 f"of the {expected[0]} samples of inputs {self.inputs.shape}. "

@@ -56,6 +56,17 @@ class RateDynamics(NamedTuple):
 
 
 class NoiseDynamics(NamedTuple):
-    """Noise of a stochastic neuron: `diffusion(state) -> state-like`, standard deviations per square-root time."""
+    """Noise of a stochastic neuron, `dy = f(y) dt + diffusion(y) dX`, and random thresholds.
+
+    - `diffusion(state) -> state-like`: standard deviations per square root of time, elementwise; zeros where there is
+      no noise. A pathwise derivative exists only where the noise does not act on the guard.
+    - `arm(state, log_u) -> state`: the state whose guard reaches 0 when the hazard from now on has added up to a
+      threshold that the standard uniform number `u` stands for; drawn anew at the start and after each reset. `None`
+      if thresholds are not random.
+    - `forced_flow(state, duration, current, forcing) -> state`: the exact flow if `forcing`, a state-like constant, is
+      added to the vector field; `None` if there is no closed form.
+    """
 
     diffusion: Callable[[Any], Any]
+    arm: Callable[[Any, Array], Any] | None = None
+    forced_flow: Callable[[Any, Array, Array, Any], Any] | None = None

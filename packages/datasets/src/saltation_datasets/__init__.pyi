@@ -6,6 +6,7 @@ from ._digits import load_digits as load_digits
 from ._download import fetch_with_pooch as fetch_with_pooch
 from ._fashion_mnist import FASHION_MNIST as FASHION_MNIST
 from ._fashion_mnist import load_fashion_mnist as load_fashion_mnist
+from ._grasshopper import load_grasshopper as load_grasshopper
 from ._idx import parse_idx as parse_idx
 from ._idx import read_idx as read_idx
 from ._images import IdxFile as IdxFile

@@ -50,3 +50,9 @@ def saltation_datasets() -> Iterable[DatasetSpec]:
         summary="colour images of 32 x 32 pixels in 100 classes; pickles; 45000 / 5000 / 10000 images",
         source="Krizhevsky: Learning multiple layers of features from tiny images, 2009",
     )
+    yield DatasetSpec(
+        name="grasshopper",
+        target="saltation_datasets:load_grasshopper",
+        summary="spike trains of an auditory receptor and the sound that it heard; text files; 100 windows of 100 ms",
+        source="Rokem et al.: Spike-timing precision of auditory receptor neurons, J. Neurophysiol. 95, 2006 (nitime)",
+    )

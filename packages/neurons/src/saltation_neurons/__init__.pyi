@@ -14,3 +14,5 @@ from ._qif import QIF as QIF
 from ._qif import QIFState as QIFState
 from ._refractory import Refractory as Refractory
 from ._refractory import RefractoryState as RefractoryState
+from ._stochastic_lif import StochasticLIF as StochasticLIF
+from ._stochastic_lif import StochasticLIFState as StochasticLIFState

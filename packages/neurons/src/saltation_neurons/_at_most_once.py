@@ -116,4 +116,11 @@ class AtMostOnce(st.AbstractNeuron):
         def diffusion(state: AtMostOnceState) -> AtMostOnceState:
             return AtMostOnceState(inner.diffusion(state.inner), jnp.zeros_like(state.spiked))
 
-        return st.NoiseDynamics(diffusion)
+        arm_inner = inner.arm
+        if arm_inner is None:
+            return st.NoiseDynamics(diffusion)
+
+        def arm(state: AtMostOnceState, log_u: Array) -> AtMostOnceState:
+            return AtMostOnceState(arm_inner(state.inner, log_u), state.spiked)
+
+        return st.NoiseDynamics(diffusion, arm)

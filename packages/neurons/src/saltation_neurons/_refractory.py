@@ -134,7 +134,14 @@ class Refractory(st.AbstractNeuron):
             spread = with_potential(spread, jnp.where(state.held > 0, 0.0, spread.v))
             return RefractoryState(spread, jnp.zeros_like(state.since), jnp.zeros_like(state.held))
 
-        return st.NoiseDynamics(diffusion)
+        arm_inner = inner.arm
+        if arm_inner is None:
+            return st.NoiseDynamics(diffusion)
+
+        def arm(state: RefractoryState, log_u: Array) -> RefractoryState:
+            return RefractoryState(arm_inner(state.inner, log_u), state.since, state.held)
+
+        return st.NoiseDynamics(diffusion, arm)
 
     def _release(self, state: RefractoryState) -> Array:
         """How long until the clamp opens; `inf` if it is not closed."""

@@ -14,5 +14,8 @@ def saltation_neurons() -> Iterable[NeuronSpec]:
     yield NeuronSpec("adex", "saltation_neurons:AdEx", "adaptive exponential integrate-and-fire")
     yield NeuronSpec("izhikevich", "saltation_neurons:Izhikevich", "Izhikevich's neuron of two variables")
     yield NeuronSpec("if", "saltation_neurons:IF", "integrate-and-fire without a leak")
+    yield NeuronSpec(
+        "stochastic_lif", "saltation_neurons:StochasticLIF", "leaky integrate-and-fire with escape noise and diffusion"
+    )
     yield NeuronSpec("refractory", "saltation_neurons:Refractory", "any neuron, with an absolute refractory period")
     yield NeuronSpec("at_most_once", "saltation_neurons:AtMostOnce", "any neuron, spiking at most once a trial")

@@ -22,7 +22,7 @@ KNOWN = (
     KnownPlugin(
         "saltation-neurons",
         "packages/neurons",
-        {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif")},
+        {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif", "stochastic_lif")},
     ),
     KnownPlugin("saltation-ode", "packages/methods/ode", {"method": ("ode",), "recipe": ("ode/*",)}),
     KnownPlugin("saltation-delgrad", "packages/methods/delgrad", {"method": ("delgrad",), "recipe": ("delgrad/*",)}),
@@ -34,7 +34,12 @@ KNOWN = (
     KnownPlugin(
         "saltation-roughsde",
         "packages/methods/roughsde",
-        {"method": ("roughsde",), "loss": ("signature_kernel",), "recipe": ("roughsde/*",)},
+        {
+            "method": ("roughsde",),
+            "loss": ("signature_kernel", "signature_mmd", "expected_signature", "first_spikes_mse"),
+            "dataset": ("sampled_trains",),
+            "recipe": ("roughsde/*",),
+        },
     ),
     KnownPlugin(
         "saltation-surrogate",
@@ -49,7 +54,19 @@ KNOWN = (
     KnownPlugin(
         "saltation-datasets",
         "packages/datasets",
-        {"dataset": ("yinyang", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "cifar100", "shd")},
+        {
+            "dataset": (
+                "yinyang",
+                "digits",
+                "mnist",
+                "fashion_mnist",
+                "n_mnist",
+                "cifar10",
+                "cifar100",
+                "grasshopper",
+                "shd",
+            )
+        },
     ),
     KnownPlugin("saltation-torch", "packages/interop/torch", {"converter": ("torch",)}),
     KnownPlugin("saltation-nir", "packages/interop/nir", {"converter": ("nir",)}),

@@ -45,6 +45,8 @@ def activity(run: Run) -> list[Picture]:
 
 def _representative(run: Run) -> int:
     """The first test sample that is classified rightly, else the first."""
+    if not run.dataset.classes:
+        return 0
     right = np.flatnonzero(run.test.prediction == run.test.target)
     return int(right[0]) if len(right) else 0
 

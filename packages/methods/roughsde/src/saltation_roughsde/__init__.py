@@ -1,0 +1,5 @@
+"""RoughSDE: stochastic spiking networks with pathwise gradients, and signature-kernel losses."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

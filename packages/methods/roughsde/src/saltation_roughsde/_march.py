@@ -1,0 +1,308 @@
+"""The march through a trial: from one event, or one end of a cell, to the next, in a single scan.
+
+Every sample goes at its own pace: a step takes it to its next event or to the end of its cell, whichever comes first.
+So a cell may hold any number of events, in order of time, and under `jax.vmap` no sample waits for another's.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, PyTree
+
+import saltation as st
+
+from ._agenda import Entry, delays
+from ._scheme import AbstractScheme, Euler
+
+
+class Problem(NamedTuple):
+    """What the march needs, by population; parameters and states are flat, `[n]`.
+
+    - `noise`: `[cells, d]`, increments of all components of all populations, side by side; `layout`: for each
+      population a state-like tree of the slices of its components, `None` for none.
+    - `thresholds`: `log u` for the start and after each spike, `[n, max_spikes + 1]`, `None` where none are drawn.
+    - `currents`: for each population start times and values of each current.
+    - `entries`: what is known to happen; `samples`: `[S]`, when states are kept.
+    - `links`: the connections between neurons.
+    """
+
+    neurons: dict[str, st.AbstractNeuron]
+    state: dict[str, PyTree]
+    noise: Array
+    layout: dict[str, PyTree]
+    thresholds: dict[str, Array | None]
+    currents: dict[str, list[tuple[Array, Array]]]
+    entries: list[Entry]
+    links: list[st.Connection]
+    samples: Array
+    cells: int
+    t1: float
+
+
+class Track(NamedTuple):
+    """What the march leaves, for each of its steps: a spike's time (`inf` for none), its neuron, the slope there, and
+    where states are kept, the state and which sample it is."""
+
+    time: Array
+    neuron: Array
+    slope: Array
+    states: Any
+    sample: Array | None
+
+
+class _Place(NamedTuple):
+    """Where a sample is: in which cell, what is left of it and of its noise, what has happened."""
+
+    cell: Array
+    left: Array
+    noise: Array
+    state: dict[str, PyTree]
+    count: dict[str, Array]
+    next: tuple[Array, ...]
+    on_the_way: tuple[Array, ...]
+
+
+class Finish(NamedTuple):
+    """`state` at the end, `count` of spikes, and whether the march came to the end of the trial."""
+
+    state: dict[str, PyTree]
+    count: dict[str, Array]
+    ended: Array
+
+
+def march(
+    problem: Problem, scheme: AbstractScheme, *, discrete: bool, max_spikes: int, steps: int, checkpoint: bool
+) -> tuple[Track, Finish]:
+    """Marches at most `steps` steps."""
+    size, dtype = {name: _size(state) for name, state in problem.state.items()}, problem.noise.dtype
+    names, h = list(problem.neurons), problem.t1 / problem.cells
+    total = sum(size.values())
+    first_of = dict(zip(names, _offsets([size[name] for name in names]), strict=True))
+    lists = [entry.time for entry in problem.entries] + [start for name in names for start, _ in problem.currents[name]]
+    lists.append(problem.samples)
+    is_euler = isinstance(scheme, Euler)
+
+    def cell_noise(cell):
+        row = problem.noise.at[cell].get(mode="clip")
+        return lax.stop_gradient(row) if is_euler else lax.stop_gradient(row / h)
+
+    def split(noise, name):
+        layout = problem.layout[name]
+        return (
+            None
+            if layout is None
+            else jax.tree.map(
+                lambda part: None if part is None else noise[part],
+                layout,
+                is_leaf=lambda x: x is None or isinstance(x, slice),
+            )
+        )
+
+    def current_of(name, place):
+        result = jnp.zeros(size[name], dtype)
+        position = len(problem.entries)
+        for other in names:
+            for start, table in problem.currents[other]:
+                if other == name:
+                    result = result + (table[0] if start.shape[0] == 0 else table[place.next[position]])
+                position += 1
+        return result
+
+    def step(place, _):
+        going = place.cell < problem.cells
+        now = place.cell.astype(dtype) * h + (h - place.left)
+        current = {name: current_of(name, place) for name in names}
+        noise = {name: split(place.noise, name) for name in names}
+
+        times, slopes = [], []
+        for name in names:
+            time, slope = scheme.crossing(
+                problem.neurons[name], now, place.state[name], current[name], noise[name], place.left
+            )
+            times.append(time)
+            slopes.append(slope)
+        waits, slopes = jnp.concatenate(times), jnp.concatenate(slopes)
+        who = jnp.argmin(lax.stop_gradient(waits)).astype(jnp.int32)
+        wait = waits[who]
+
+        known = [_pending(time, pointer) for time, pointer in zip(lists, place.next, strict=True)]
+        known += [_earliest(table)[0] for table in place.on_the_way]
+        upcoming = jnp.stack(known)
+        which = jnp.argmin(lax.stop_gradient(upcoming)).astype(jnp.int32)
+        until = jnp.maximum(upcoming[which] - now, 0.0)
+
+        # A neuron's own crossing first, then what arrives, then the end of the cell.
+        spikes = going & (wait <= place.left) & (wait <= until)
+        happens = going & ~spikes & (until <= place.left)
+        ends = going & ~spikes & ~happens
+        duration = jnp.where(
+            spikes, jnp.where(spikes, wait, 0.0), jnp.where(happens, jnp.where(happens, until, 0.0), 0.0)
+        )
+        duration = jnp.where(ends, place.left, duration)
+        fraction = jnp.where(ends, 1.0, duration / jnp.where(place.left > 0, place.left, 1.0))
+        if not discrete:
+            fraction = lax.stop_gradient(fraction)
+
+        state = {
+            name: scheme.advance(
+                problem.neurons[name],
+                now,
+                place.state[name],
+                current[name],
+                noise[name],
+                place.left,
+                duration,
+                fraction,
+            )
+            for name in names
+        }
+        left = place.left - duration
+        time = now + duration
+        count, on_the_way = dict(place.count), list(place.on_the_way)
+        mine = {}
+        for name in names:
+            units = first_of[name] + jnp.arange(size[name], dtype=jnp.int32)
+            mine[name] = spikes & (units == who)
+            state[name] = _spike(problem, name, state[name], mine[name], place.count[name])
+            count[name] = place.count[name] + mine[name].astype(jnp.int32)
+        delayed = 0
+        for link in problem.links:
+            sender = mine[link.source]
+            if link.delay is None:
+                kick = link.synapse.apply(sender.astype(dtype))
+                neuron = problem.neurons[link.target]
+                state[link.target] = neuron.receive(state[link.target], kick, link.port)
+            else:
+                table = on_the_way[delayed]
+                on_the_way[delayed] = _sent(
+                    table, link, sender, place.count[link.source], time, size[link.source], size[link.target]
+                )
+                delayed += 1
+
+        pointers = list(place.next)
+        for position, entry in enumerate(problem.entries):
+            occurs = happens & (which == position)
+            if entry.time.shape[0] and entry.effect is not None:
+                at = jnp.minimum(place.next[position], entry.time.shape[0] - 1)
+                state = entry.effect(state, at, occurs)
+        for position in range(len(lists)):
+            occurs = happens & (which == position)
+            pointers[position] = place.next[position] + occurs.astype(jnp.int32)
+        delayed = 0
+        for link in problem.links:
+            if link.delay is not None:
+                occurs = happens & (which == len(lists) + delayed)
+                on_the_way[delayed], state = _received(problem, link, on_the_way[delayed], state, occurs)
+                delayed += 1
+
+        # A sample is looked ahead to, and changes nothing: the cell is not split there.
+        sampled = happens & (which == len(lists) - 1)
+        kept = (state, jnp.where(sampled, place.next[-1], -1)) if problem.samples.shape[0] else (None, None)
+        moves = going & ~sampled
+        state = {name: _where(moves, state[name], place.state[name]) for name in names}
+        cell = place.cell + ends.astype(jnp.int32)
+        rest = place.noise * (1 - fraction) if is_euler else place.noise
+        noise = jnp.where(ends, cell_noise(cell), jnp.where(moves, rest, place.noise))
+        left = jnp.where(ends, h, jnp.where(moves, left, place.left))
+        track = Track(
+            jnp.where(spikes, time, jnp.inf), jnp.where(spikes, who, -1), jnp.where(spikes, slopes[who], jnp.inf), *kept
+        )
+        return _Place(cell, left, noise, state, count, tuple(pointers), tuple(on_the_way)), track
+
+    zero = jnp.zeros((), jnp.int32)
+    place = _Place(
+        zero,
+        jnp.full((), h, dtype),
+        cell_noise(zero),
+        problem.state,
+        {name: jnp.zeros(size[name], jnp.int32) for name in names},
+        tuple(zero for _ in lists),
+        tuple(
+            jnp.full(_table_shape(link, size[link.source], size[link.target], max_spikes, dtype), jnp.inf, dtype)
+            for link in problem.links
+            if link.delay is not None
+        ),
+    )
+    if not checkpoint:
+        place, track = lax.scan(step, place, None, length=steps)
+    else:
+        inner = max(1, math.isqrt(steps))
+        outer = -(-steps // inner)
+        place, track = lax.scan(
+            lambda p, _: jax.checkpoint(lambda q: lax.scan(step, q, None, length=inner))(p), place, None, length=outer
+        )
+        track = jax.tree.map(lambda x: x.reshape(outer * inner, *x.shape[2:]), track)
+    assert total > 0
+    return track, Finish(place.state, place.count, place.cell >= problem.cells)
+
+
+def _spike(problem: Problem, name: str, state: PyTree, mine: Array, count: Array) -> PyTree:
+    """The state in which those that are `mine` have been reset, and armed with their next threshold."""
+    neuron, thresholds = problem.neurons[name], problem.thresholds[name]
+    after = neuron.reset(state)
+    if thresholds is not None:
+        dynamics = neuron.noise()
+        assert dynamics is not None and dynamics.arm is not None
+        following = jnp.minimum(count + 1, thresholds.shape[1] - 1)
+        log_u = jnp.take_along_axis(thresholds, following[:, None], axis=1)[:, 0]
+        after = dynamics.arm(after, log_u)
+    return _where(mine, after, state)
+
+
+def _pending(time: Array, pointer: Array) -> Array:
+    if time.shape[0] == 0:
+        return jnp.full((), jnp.inf, time.dtype)
+    return time.at[pointer].get(mode="fill", fill_value=jnp.inf)
+
+
+def _earliest(table: Array) -> tuple[Array, Array]:
+    flat = table.reshape(-1)
+    position = jnp.argmin(lax.stop_gradient(flat)).astype(jnp.int32)
+    return flat[position], position
+
+
+def _table_shape(link: st.Connection, pre: int, post: int, room: int, dtype: Any) -> tuple[int, ...]:
+    shared, own = delays(link, pre, post, dtype)
+    return (pre, room) if own is None else (pre, room, post)
+
+
+def _sent(table: Array, link: st.Connection, sender: Array, count: Array, time: Array, pre: int, post: int) -> Array:
+    """The table of arrival times with that of a spike just sent."""
+    shared, own = delays(link, pre, post, table.dtype)
+    slot = sender[:, None] & (jnp.arange(table.shape[1], dtype=jnp.int32)[None] == count[:, None])
+    if own is not None:
+        return jnp.where(slot[:, :, None], time + own[:, None, :], table)
+    arrival = time + (jnp.zeros(pre, table.dtype) if shared is None else shared)
+    return jnp.where(slot, arrival[:, None], table)
+
+
+def _received(
+    problem: Problem, link: st.Connection, table: Array, state: dict[str, PyTree], occurs: Array
+) -> tuple[Array, dict[str, PyTree]]:
+    """The table without its earliest entry, and the target's state after that arrival."""
+    _, position = _earliest(table)
+    per_source = table.size // table.shape[0]
+    kick = link.synapse.kick(position // per_source).astype(table.dtype)
+    reached = jnp.broadcast_to(occurs, kick.shape)
+    if table.ndim == 3:
+        reached = reached & (jnp.arange(table.shape[2], dtype=jnp.int32) == position % table.shape[2])
+    neuron = problem.neurons[link.target]
+    target = neuron.receive(state[link.target], jnp.where(reached, kick, 0.0), link.port)
+    here = occurs & (jnp.arange(table.size, dtype=jnp.int32) == position).reshape(table.shape)
+    return jnp.where(here, jnp.inf, table), {**state, link.target: target}
+
+
+def _where(which: Array, new: PyTree, old: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(which, a, b), new, old)
+
+
+def _size(state: PyTree) -> int:
+    return next(leaf for leaf in jax.tree.leaves(state) if eqx.is_array(leaf)).shape[0]
+
+
+def _offsets(sizes: list[int]) -> list[int]:
+    return [sum(sizes[:i]) for i in range(len(sizes))]
