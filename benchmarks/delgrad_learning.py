@@ -73,8 +73,8 @@ def draw(runs: list[dict]) -> None:
     axis.set(
         xlabel="trained parameters", ylabel="test accuracy [%]", xscale="log", title="Yin-Yang, mean and range of seeds"
     )
-    axes.set_xticks([50, 100, 200, 500], ["50", "100", "200", "500"])
-    axes.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticks([50, 100, 200, 500], ["50", "100", "200", "500"])
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.grid(True, which="both", alpha=0.2)
     axis.legend(frameon=False, fontsize=8)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
