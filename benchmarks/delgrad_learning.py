@@ -17,6 +17,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import NullLocator
 
 from saltation_train import Recipe, train
 
@@ -72,6 +73,8 @@ def draw(runs: list[dict]) -> None:
     axis.set(
         xlabel="trained parameters", ylabel="test accuracy [%]", xscale="log", title="Yin-Yang, mean and range of seeds"
     )
+    axis.set_xticks([50, 100, 200, 500], ["50", "100", "200", "500"])
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.grid(True, which="both", alpha=0.2)
     axis.legend(frameon=False, fontsize=8)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
