@@ -54,9 +54,8 @@ def load_grasshopper(
     - `saltation.DataError`: a file is missing or not the published one.
     - `ValueError`: a recording, a window or a size out of range, or `download=True`.
 
-    **Source**: recorded by Ariel Rokem in the laboratory of Andreas Herz, as distributed with nitime (BSD licence):
-    Rokem et al., Spike-timing precision underlies the coding efficiency of auditory receptor neurons, J. Neurophysiol.
-    95 (2006).
+    **Source**: as distributed with nitime (BSD licence), of the recordings of Rokem et al., Spike-timing
+    precision underlies the coding efficiency of auditory receptor neurons, J. Neurophysiol. 95 (2006).
 
     **Example**
 

@@ -68,7 +68,8 @@ def derivative(
         component = restore(moving)
         return component.state, component.drive
 
-    initial = _Carry(nothing, *jax.jvp(start, (moving,), (directions,))[1], sent)
+    state, drive = jax.jvp(start, (moving,), (directions,))[1]
+    initial = _Carry(nothing, state, drive, sent)
     sampling = component.samples.shape[0] > 0
 
     def gather(x):

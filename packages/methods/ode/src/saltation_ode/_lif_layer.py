@@ -95,17 +95,14 @@ def lif_layer(component: Component) -> LIFLayer | None:
     else:
         kicks = jnp.pad(widen(kicks), ((0, missing), (0, 0)))
     time = widen(time, mode="edge") if time.ndim == 2 else time
-    per_neuron = (
-        constants.tau_mem,
-        constants.tau_syn,
-        constants.v_threshold - constants.v_leak,
-        constants.v_reset - constants.v_leak,
-        state.v - constants.v_leak,
-        state.i,
-        component.drive[name],
-    )
     return LIFLayer(
-        *(widen(x, mode="edge") for x in per_neuron),
+        widen(constants.tau_mem, mode="edge"),
+        widen(constants.tau_syn, mode="edge"),
+        widen(constants.v_threshold - constants.v_leak, mode="edge"),
+        widen(constants.v_reset - constants.v_leak, mode="edge"),
+        widen(state.v - constants.v_leak, mode="edge"),
+        widen(state.i, mode="edge"),
+        widen(component.drive[name], mode="edge"),
         jnp.concatenate([time, jnp.full((missing, *time.shape[1:]), jnp.inf, dtype)]),
         kicks,
         component.samples,
