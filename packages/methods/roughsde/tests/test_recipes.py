@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import saltation as st
-from saltation_roughsde import distance_of_trains, estimate_current, grasshopper, load_sampled_trains, teacher_student
-from saltation_roughsde._baselines import padded, poisson_trains, renewal_trains
+from saltation_roughsde import distance_of_trains, estimate_current, load_sampled_trains, teacher_student
 
 
 @pytest.fixture(scope="module")
@@ -57,26 +56,11 @@ def test_the_data_are_samples_of_the_model():
 
 
 def test_experiments_fit_together():
-    for experiment in (estimate_current(samples=8, dt=0.05), teacher_student(samples=8), grasshopper()):
+    for experiment in (estimate_current(samples=8, dt=0.05), teacher_student(samples=8)):
         model = experiment.model(jax.random.key(0))
         assert experiment.method.supports(model.network)
         assert set(experiment.loss.needs) <= experiment.method.provides
         assert any(jax.tree.leaves(st.trainable(model, *experiment.trainable)))
-
-
-def test_baselines_have_the_statistics_they_are_made_of():
-    rng = np.random.default_rng(0)
-    sound = rng.uniform(size=(30, 100))
-    rate = 0.02 + 0.1 * (sound > 0.5)
-    spikes = [np.flatnonzero(rng.uniform(size=100) < row) + 0.5 for row in rate]
-    table = padded([[row] for row in spikes])
-    drawn = poisson_trains(sound, table, sound, samples=20, window=100.0, latency=0)
-    counts = np.array([[len(times) for times in row] for row in drawn])
-    assert abs(counts.mean() / np.mean([len(row) for row in spikes]) - 1) < 0.1
-    assert np.corrcoef(counts.mean(axis=1), rate.sum(axis=1))[0, 1] > 0.5
-    regular = padded([[np.arange(5.0, 100.0, 10.0)] for _ in range(5)])
-    gaps = np.concatenate([np.diff(t) for row in renewal_trains(regular, 4, samples=5, window=100.0) for t in row])
-    np.testing.assert_allclose(gaps, 10.0)
 
 
 @pytest.mark.slow

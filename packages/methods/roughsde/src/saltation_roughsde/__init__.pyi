@@ -1,5 +1,4 @@
 from ._first_spikes import first_spikes_mse as first_spikes_mse
-from ._grasshopper import grasshopper as grasshopper
 from ._lift import marcus_lift as marcus_lift
 from ._lift import time_augmented as time_augmented
 from ._mmd import mmd_from_grams as mmd_from_grams
@@ -13,7 +12,6 @@ from ._paths import RecordedSpikes as RecordedSpikes
 from ._recipes import distance_of_trains as distance_of_trains
 from ._recipes import estimate_current as estimate_current
 from ._recipes import teacher_student as teacher_student
-from ._report import kernel_scores as kernel_scores
 from ._report import report as report
 from ._roughsde import RoughSDE as RoughSDE
 from ._samples import load_sampled_trains as load_sampled_trains

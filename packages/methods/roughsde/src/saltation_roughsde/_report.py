@@ -9,9 +9,6 @@ import numpy as np
 
 import saltation as st
 
-from ._baselines import padded, poisson_trains, renewal_trains
-from ._grasshopper import normalised_gram
-from ._mmd import scoring_rule
 from ._samples import SINGLE_CURRENT, layers_4_16_2
 
 _BLUE, _RED = "#0072B2", "#D55E00"
@@ -23,7 +20,7 @@ def report(run: Any) -> list[tuple[str, Any, str]]:
     if not run.experiment.name.startswith("roughsde/"):
         return []
     samples, observed = _trains(run)
-    pictures = [
+    return [
         (
             "Data and samples",
             _rasters(samples, observed, run.experiment.time_unit),
@@ -35,44 +32,8 @@ def report(run: Any) -> list[tuple[str, Any, str]]:
             "Of data and of the model.",
         ),
         ("Distance to the data", _curve(run), f"The loss, {run.experiment.loss.name}, in training and validation."),
+        ("Recovered parameters", _recovered(run), "Trained weights against those of the data's network."),
     ]
-    if run.experiment.name != "roughsde/grasshopper":
-        pictures.append(
-            ("Recovered parameters", _recovered(run), "Trained weights against those of the data's network.")
-        )
-    else:
-        pictures.append(("Against simple models", _scores(run), "Mean kernel score of test windows; lower is better."))
-    return pictures
-
-
-def kernel_scores(run: Any, *, samples: int = 8) -> dict[str, float]:
-    """The mean kernel score on test windows: of the trained neuron, of a Poisson process, of a renewal process."""
-    window, train, test = run.experiment.t1, run.dataset.train, run.dataset.test
-    options = {"samples": samples, "window": window}
-    models = {
-        "stochastic neuron": _solved(run)[:, :samples],
-        "Poisson, from the sound": padded(
-            poisson_trains(train.inputs, train.targets, test.inputs, latency=5, **options)
-        ),
-        "renewal process": padded(renewal_trains(train.targets, len(test), **options)),
-    }
-
-    @jax.jit
-    def score(trains, observed):
-        together = normalised_gram(jnp.concatenate([trains, observed])[:, None], window)
-        n = trains.shape[0]
-        return scoring_rule(jnp.arange(n), jnp.full(1, n), lambda a, b: together[a][:, b])
-
-    room = max(max(table.shape[-1] for table in models.values()), test.targets.shape[-1])
-
-    def widen(times):
-        missing = room - times.shape[-1]
-        return np.pad(times, [(0, 0)] * (times.ndim - 1) + [(0, missing)], constant_values=np.inf)
-
-    return {
-        name: float(np.mean([score(widen(t), widen(y)) for t, y in zip(table, test.targets, strict=True)]))
-        for name, table in models.items()
-    }
 
 
 def _solved(run: Any) -> np.ndarray:
@@ -161,11 +122,3 @@ def _recovered(run: Any):
 def _weights(network: st.Network) -> np.ndarray:
     found = [c.synapse.weight for c in network.connections if isinstance(c.synapse, st.Dense)]
     return np.concatenate([np.asarray(weight).ravel() for weight in found])
-
-
-def _scores(run: Any):
-    figure, (ax,) = _figure()
-    scores = kernel_scores(run)
-    ax.barh(list(scores), list(scores.values()), color=[_BLUE, "0.6", "0.6"])
-    ax.set(xlabel="kernel score")
-    return figure

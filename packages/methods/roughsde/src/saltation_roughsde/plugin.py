@@ -54,11 +54,6 @@ def saltation_recipes() -> Iterator[RecipeSpec]:
         "4-16-2 stochastic neurons that learn to spike like others",
         reproduces="Holberg and Salvi 2024, section 5.2",
     )
-    yield RecipeSpec(
-        "roughsde/grasshopper",
-        "saltation_roughsde:grasshopper",
-        "a stochastic neuron fitted to a receptor's recorded spikes, from the sound it hears",
-    )
 
 
 @hookimpl
