@@ -3,6 +3,7 @@
 Works in an environment that holds only some of the packages, and for tests of packages that need no JAX.
 """
 
+import gc
 import os
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent
+_MOST_MAPS = 20_000
 
 # The hook instruments exact top-level names only: `saltation` would not cover `saltation_neurons`.
 CHECKED = sorted(
@@ -45,6 +47,19 @@ else:
 
 def pytest_report_header() -> str:
     return f"types checked in: {', '.join(CHECKED) or 'nothing (jaxtyping or beartype is missing)'}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_programs():
+    """Frees what a test process has compiled before it reaches the kernel's limit of memory maps, and crashes.
+
+    Every program takes some of the 65,530 that Linux allows by default.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if find_spec("jax") and maps.exists() and maps.read_bytes().count(b"\n") > _MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
