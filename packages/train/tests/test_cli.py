@@ -6,6 +6,7 @@ import re
 import jax
 import pytest
 
+from saltation._plugins._known import KnownPlugin
 from saltation_train._cli import main
 
 
@@ -120,7 +121,6 @@ def test_train_evaluate_and_report_from_the_command_line(tmp_path, capsys, monke
 
 ERRORS = {
     "unknown recipe": (["train", "toy/blobz"], "no recipe 'toy/blobz'.*Did you mean 'toy/blobs'"),
-    "unknown recipe of a known plugin": (["train", "roughsde/nothing"], "comes with saltation-roughsde"),
     "unknown option": (["train", "toy/blobs", "--hiden", "3"], "got '--hiden'.*Did you mean --hidden"),
     "unknown option with =": (["train", "toy/blobs", "--learning_rate=1"], "Did you mean --learning-rate"),
     "option before the recipe": (["train", "--seed", "1", "toy/blobs"], "expected the recipe first"),
@@ -144,6 +144,14 @@ def test_a_mistake_is_one_clear_message_and_exit_2(tmp_path, capsys, monkeypatch
     shown = capsys.readouterr()
     assert re.search(message, shown.err) and shown.err.startswith("saltation: error:") and shown.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recipe_of_a_known_plugin_says_what_to_install(capsys, monkeypatch):
+    elsewhere = KnownPlugin("saltation-elsewhere", "packages/elsewhere", {"recipe": ("elsewhere/*",)})
+    monkeypatch.setattr("saltation._plugins._known.KNOWN", (elsewhere,))
+    assert main(["train", "elsewhere/nothing"]) == 2
+    shown = capsys.readouterr().err
+    assert "comes with saltation-elsewhere; from a checkout: pip install -e packages/elsewhere" in shown
 
 
 def test_a_value_of_the_wrong_kind_is_named(capsys):
