@@ -39,11 +39,9 @@ def from_nir_data(data: nir.NIRGraphData, *, time_unit: float) -> dict[str, st.S
 
     **Arguments:** as of `to_nir_data`; `data` may come from `nir.read_data(path)`.
 
-    **Raises:** `ValueError` for data that is no `nir.NIRGraphData`.
+    **Raises:** `ValueError` for a `time_unit` that is not positive.
     """
     _check_unit("from_nir_data", time_unit)
-    if not isinstance(data, nir.NIRGraphData):
-        raise ValueError(f"from_nir_data got a {type(data).__name__}; expected a NIRGraphData, of nir.read_data(path).")
     found = {}
     for name, node in data.nodes.items():
         if isinstance(node, nir.NIRGraphData):

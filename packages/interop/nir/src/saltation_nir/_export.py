@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import nir
 import numpy as np
 
@@ -25,22 +24,22 @@ def to_nir(
     """A network as a graph of NIR: `nir.write("net.nir", to_nir(network, time_unit=1e-3, dt=1e-4))`.
 
     Populations keep their names; a connection becomes the linear nodes and delays between them. `Dense` becomes Linear
-    (with a bias: Affine), `OneToOne` Scale, `Conv2d` Conv2d, `AvgPool2d` AvgPool2d, a chain all of its parts. Populations
-    that images come from or go to have NIR's shape `(channels, height, width)`, others `(n,)`.
+    (with a bias: Affine), `OneToOne` Scale, `Conv2d` Conv2d, `AvgPool2d` AvgPool2d, a chain all of its parts.
+    Populations that images come from or go to have NIR's shape `(channels, height, width)`, others `(n,)`.
 
     **Arguments:**
 
     - `time_unit`: the network's unit of time in NIR's (by convention seconds): `1e-3` for milliseconds.
-    - `dt`: the step of the framework that is to read it, in NIR's unit of time: a spike there is a pulse of height 1 for
-      that long. Left out, spikes are impulses of integral 1. `from_nir` finds either in the graph's metadata.
+    - `dt`: the step of the framework that is to read it, in NIR's unit of time: a spike there is a pulse of height 1
+      for that long. Left out, spikes are impulses of integral 1. `from_nir` finds either in the graph's metadata.
     - `bias`: inputs that are constant, with their currents; they become biases.
 
     **Returns** a `nir.NIRGraph` whose shapes have been checked.
 
     **Raises**
 
-    - `saltation.UnsupportedError`: what NIR cannot say, by name: a soft reset, `AtMostOnce`, refractory periods, neurons
-      other than LIF and IF, a delay of each synapse's own, transposed convolutions.
+    - `saltation.UnsupportedError`: what NIR cannot say, by name: a soft reset, `AtMostOnce`, refractory periods,
+      neurons other than LIF and IF, a delay of each synapse's own, transposed convolutions.
     - `ValueError`: numbers that are not positive, a `bias` that is no input or changes in time.
 
     **Source**: Pedersen et al., Neuromorphic intermediate representation, Nature Communications 15 (2024).
@@ -68,7 +67,8 @@ def to_nir(
         edges += list(zip(stops[:-1], stops[1:], strict=True))
     if biases:
         raise st.UnsupportedError(
-            f"NIR cannot say a bias of {sorted(biases)}, which nothing else is connected to; expected an Affine before it."
+            f"NIR cannot say a bias of {sorted(biases)}, which nothing else is connected to; expected an Affine "
+            "before it."
         )
     for name in network.outputs:
         output = "output" if len(network.outputs) == 1 else f"output_{name}"
@@ -79,7 +79,9 @@ def to_nir(
     return graph
 
 
-def _connect(chain: LinearNodes, network: st.Network, connection: st.Connection, kick: np.ndarray, scale: Scale) -> None:
+def _connect(
+    chain: LinearNodes, network: st.Network, connection: st.Connection, kick: np.ndarray, scale: Scale
+) -> None:
     pre, post = network.size(connection.source), network.size(connection.target)
     delay = connection.delay
     if delay is not None and delay.per_synapse(pre, post) is not None:
@@ -97,17 +99,13 @@ def _connect(chain: LinearNodes, network: st.Network, connection: st.Connection,
 def _shape(network: st.Network, name: str) -> Shape:
     """NIR's shape of a population: an image if an image is convolved from or to it."""
     for connection in network.connections:
-        images = _images(connection.synapse)
-        if images and connection.source == name:
-            return channels_first(images[0].shape_in)
-        if images and connection.target == name:
-            return channels_first(images[-1].shape_out)
+        parts = connection.synapse.synapses if isinstance(connection.synapse, st.Chain) else (connection.synapse,)
+        first, last = parts[0], parts[-1]
+        if connection.source == name and isinstance(first, st.AbstractImageSynapse):
+            return channels_first(first.shape_in)
+        if connection.target == name and isinstance(last, st.AbstractImageSynapse):
+            return channels_first(last.shape_out)
     return (network.size(name),)
-
-
-def _images(synapse: st.AbstractSynapse) -> list[Any]:
-    is_image = lambda node: isinstance(node, st.AbstractImageSynapse)  # noqa: E731
-    return [node for node in jax.tree.leaves(synapse, is_leaf=is_image) if is_image(node)]
 
 
 def _biases(network: st.Network, constant: dict[str, st.Current], found: dict[str, Node]) -> dict[str, np.ndarray]:
@@ -130,8 +128,8 @@ def _checked(network: st.Network, bias: dict[str, st.Current]) -> dict[str, st.C
     for name, current in bias.items():
         if name not in network.inputs or not isinstance(current, st.Current) or current.start is not None:
             raise ValueError(
-                f"to_nir got bias[{name!r}] = {current!r}; expected constant currents, Current(value[n]), by the names of "
-                f"inputs: {list(network.inputs)}."
+                f"to_nir got bias[{name!r}] = {current!r}; expected constant currents, Current(value[n]), by the "
+                f"names of inputs: {list(network.inputs)}."
             )
     return bias
 

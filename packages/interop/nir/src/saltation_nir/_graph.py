@@ -116,15 +116,19 @@ def _output(name: str, node: Any, given: Shape) -> Shape:
             )
         if np.shape(node.weight)[1] != int(np.prod(given)):
             raise ValueError(
-                f"from_nir got {name!r} with a weight for {np.shape(node.weight)[1]} units after {int(np.prod(given))}; "
-                "expected as many."
+                f"from_nir got {name!r} with a weight for {np.shape(node.weight)[1]} units after "
+                f"{int(np.prod(given))}; expected as many."
             )
         return (int(np.shape(node.weight)[0]),)
     if isinstance(node, nir.Conv2d | nir.AvgPool2d | nir.SumPool2d):
         if len(given) != 3:
-            raise ValueError(f"from_nir got {name!r} after a signal of shape {given}; expected (channels, height, width).")
+            raise ValueError(
+                f"from_nir got {name!r} after a signal of shape {given}; expected (channels, height, width)."
+            )
         if isinstance(node, nir.Conv2d):
-            sides = calculate_conv_output(given[1:], node.padding, node.dilation, np.shape(node.weight)[2:], node.stride)
+            sides = calculate_conv_output(
+                given[1:], node.padding, node.dilation, np.shape(node.weight)[2:], node.stride
+            )
             return (int(np.shape(node.weight)[0]), int(sides[0]), int(sides[1]))
         sides = calculate_conv_output(given[1:], node.padding, 1, node.kernel_size, node.stride)
         return (given[0], int(sides[0]), int(sides[1]))

@@ -47,8 +47,8 @@ def from_nir(graph: nir.NIRGraph | str | PathLike[str], *, time_unit: float, dt:
 
     - `graph`: a `nir.NIRGraph`, or the path of a file.
     - `time_unit`: the network's unit of time in the file's (by NIR's convention seconds): `1e-3` for milliseconds.
-    - `dt`: the step of the framework that wrote the file, in the file's unit of time: a spike is a pulse of height 1 for
-      that long. snnTorch writes for `1e-4`. Left out, it is what `to_nir` has noted in the file.
+    - `dt`: the step of the framework that wrote the file, in the file's unit of time: a spike is a pulse of height 1
+      for that long. snnTorch writes for `1e-4`. Left out, it is what `to_nir` has noted in the file.
 
     **Returns** an `Imported(network, bias, initial)`.
 
@@ -69,8 +69,8 @@ def from_nir(graph: nir.NIRGraph | str | PathLike[str], *, time_unit: float, dt:
     dt = charge_in(found.metadata) if dt is None else dt
     if dt is None:
         raise ValueError(
-            "from_nir got no dt, and the graph does not say it; expected the step of the framework that wrote it, for a "
-            "spike there is a pulse of that length: dt=1e-4 for snnTorch, dt=1.0 for ideal impulses."
+            "from_nir got no dt, and the graph does not say it; expected the step of the framework that wrote it, "
+            "for a spike there is a pulse of that length: dt=1e-4 for snnTorch, dt=1.0 for ideal impulses."
         )
     scale = scale_of("from_nir", time_unit, dt)
     plain = plain_graph(found)
@@ -125,7 +125,9 @@ def _paths(graph: Graph, name: str, path: Path, seen: tuple[str, ...], outputs: 
                     "network of Saltation ends in spikes. Apply the last linear map to them yourself."
                 )
         elif target in seen:
-            raise st.UnsupportedError(f"from_nir got a cycle without neurons through {target!r}; expected neurons in it.")
+            raise st.UnsupportedError(
+                f"from_nir got a cycle without neurons through {target!r}; expected neurons in it."
+            )
         else:
             longer = follow(path, target, node, graph.shapes[target])
             found += _paths(graph, target, longer, (*seen, target), outputs)

@@ -19,8 +19,8 @@ def unflat(values: Any, shape: Shape) -> np.ndarray:
     if len(shape) != 3:
         return np.broadcast_to(np.asarray(values), shape).copy()
     channels, height, width = shape
-    return np.broadcast_to(np.ravel(values), channels * height * width).reshape(height, width, channels).transpose(
-        2, 0, 1
+    return (
+        np.broadcast_to(np.ravel(values), channels * height * width).reshape(height, width, channels).transpose(2, 0, 1)
     )
 
 

@@ -38,8 +38,8 @@ class LinearNodes:
         if self.shape != shape:
             if len(shape) != 1:
                 raise st.UnsupportedError(
-                    f"NIR cannot say the connection {arrow}: it ends in a signal of shape {self.shape} before an image of "
-                    f"{shape}. Connect an image to it by convolution alone."
+                    f"NIR cannot say the connection {arrow}: it ends in a signal of shape {self.shape} before an "
+                    f"image of {shape}. Connect an image to it by convolution alone."
                 )
             self._flatten()
         if bias is None:
@@ -53,7 +53,9 @@ class LinearNodes:
             return
         by_channel = unflat(bias, shape).reshape(shape[0], -1)
         if not np.allclose(by_channel, by_channel[:, :1]):
-            raise st.UnsupportedError(f"NIR cannot say a bias after {arrow} that differs within a channel of its image.")
+            raise st.UnsupportedError(
+                f"NIR cannot say a bias after {arrow} that differs within a channel of its image."
+            )
         last.bias = by_channel[:, 0].copy()
 
     def _append(self, synapse: st.AbstractSynapse, factor: np.ndarray, arrow: str) -> None:

@@ -1,7 +1,8 @@
 """Neurons: NIR's nodes as Saltation's populations, and back.
 
 NIR: LIF `tau dv/dt = v_leak - v + r I`; CubaLIF `tau_syn dI/dt = -I + w_in S`, `tau_mem dv/dt = v_leak - v + r I`;
-IF `dv/dt = r I`. `I` (or `S`) is the sum of what the edges bring: a spike is a pulse of integral `charge`, a bias stays.
+IF `dv/dt = r I`. `I` (or `S`) is the sum of what the edges bring: a spike is a pulse of integral `charge`, a bias
+stays.
 """
 
 from typing import Any, NamedTuple
@@ -115,7 +116,9 @@ def _is(neuron: Any, name: str) -> Any:
 def _reason(neuron: st.AbstractNeuron) -> str:
     dynamics = neuron.lif()
     if dynamics is not None and dynamics.at_most_once:
-        return "at most one spike a trial (AtMostOnce). Export the neuron inside it, which spikes as often as it crosses."
+        return (
+            "at most one spike a trial (AtMostOnce). Export the neuron inside it, which spikes as often as it crosses."
+        )
     if dynamics is not None:
         return "an integrate-and-fire neuron without a leak has delta synapses in NIR. Use tau_syn=None."
     if neuron.rate() is not None or (_is(neuron, "lif") or _is(neuron, "if")):
@@ -124,5 +127,3 @@ def _reason(neuron: st.AbstractNeuron) -> str:
         f"{type(neuron).__name__} is none of its neurons: LIF, current-based LIF (CubaLIF) and IF with a reset to a "
         "value, and no refractory period."
     )
-
-

@@ -37,7 +37,9 @@ def follow(path: Path, name: str, node: Any, shape: Shape) -> Path:
             raise st.UnsupportedError(f"from_nir got {name!r}, a Flatten to {shape}; expected one to a single axis.")
         return path._replace(shape=shape, order=flattening(path.shape) if len(path.shape) == 3 else path.order)
     if isinstance(node, nir.Scale):
-        return _then(path, name, st.OneToOne(int(np.prod(shape)), _ordered(path, flat(node.scale, shape))), shape, False)
+        return _then(
+            path, name, st.OneToOne(int(np.prod(shape)), _ordered(path, flat(node.scale, shape))), shape, False
+        )
     if isinstance(node, nir.Linear | nir.Affine):
         weight = np.asarray(node.weight, np.float64).T
         order = flattening(path.shape) if len(path.shape) == 3 else path.order
@@ -68,8 +70,8 @@ def _then(path: Path, name: str, synapse: st.AbstractSynapse, shape: Shape, mixe
     late = uniform(np.asarray(path.delay_target))
     if mixes and not isinstance(late, float):
         raise st.UnsupportedError(
-            f"from_nir got delays that differ between units before {name!r}, in the middle of linear maps; expected them "
-            "right after or right before a population of neurons."
+            f"from_nir got delays that differ between units before {name!r}, in the middle of linear maps; expected "
+            "them right after or right before a population of neurons."
         )
     if mixes:
         # One delay for all passes a linear map.
@@ -106,7 +108,9 @@ def delay_of(path: Path, time_unit: float) -> st.AbstractDelay | None:
     if isinstance(source, float) and isinstance(target, float):
         source, target = source + target, 0.0
     parts = [(source, "axonal"), (target, "dendritic")]
-    found = [_delay(values / time_unit, kind) for values, kind in parts if not (isinstance(values, float) and values == 0)]
+    found = [
+        _delay(values / time_unit, kind) for values, kind in parts if not (isinstance(values, float) and values == 0)
+    ]
     return None if not found else found[0] if len(found) == 1 else found[0] + found[1]
 
 

@@ -14,8 +14,8 @@ def read_graph(path: str | PathLike[str]) -> nir.NIRGraph:
 
     **Arguments:** `path`: of a `.nir` file, which is HDF5.
 
-    **Returns** a `nir.NIRGraph` whose shapes have not been checked: exporters leave scalars and batch axes in them, which
-    `from_nir` understands.
+    **Returns** a `nir.NIRGraph` whose shapes have not been checked: exporters leave scalars and batch axes in them,
+    which `from_nir` understands.
 
     **Raises** `saltation.DataError` for a file that is missing, truncated or holds no graph, and
     `saltation.UnsupportedError` for a node of a type that this version of NIR does not know.
@@ -38,8 +38,8 @@ def read_graph(path: str | PathLike[str]) -> nir.NIRGraph:
                 "Fix: update nir, or replace these nodes before exporting."
             ) from error
         raise st.DataError(
-            f"{path}: got a file that NIR {nir.version} cannot read ({type(error).__name__}: {error}), expected a graph "
-            "of NIR. Fix: export it again."
+            f"{path}: got a file that NIR {nir.version} cannot read ({type(error).__name__}: {error}), expected a "
+            "graph of NIR. Fix: export it again."
         ) from error
 
 

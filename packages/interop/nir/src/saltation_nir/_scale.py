@@ -21,7 +21,9 @@ def scale_of(owner: str, time_unit: float, dt: float | None) -> Scale:
     """Checks both numbers. Raises `ValueError` for one that is not positive."""
     for name, value in (("time_unit", time_unit), ("dt", dt)):
         if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-            raise ValueError(f"{owner} got {name}={value!r}; expected a positive number, in NIR's unit of time (seconds).")
+            raise ValueError(
+                f"{owner} got {name}={value!r}; expected a positive number, in NIR's unit of time (seconds)."
+            )
     return Scale(float(time_unit), 1.0 if dt is None else float(dt))
 
 
