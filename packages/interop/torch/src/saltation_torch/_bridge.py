@@ -4,45 +4,47 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import torch
 from torch.autograd.function import once_differentiable
 
 from ._tensors import to_jax, to_torch
 
-Arrays = Sequence[jax.Array]
+Inputs = Sequence[Any]
 
 
 class _Compiled(NamedTuple):
-    """`forward(inputs)` gives outputs and residuals, `backward(residuals, cotangents)` the gradients of the "
-    "wanted inputs."""
+    """`forward(inputs)` gives output, further arrays and residuals; `backward(residuals, cotangent)` the gradients."""
 
-    forward: Callable[[Arrays], tuple[list[jax.Array], list[jax.Array]]]
-    backward: Callable[[list[jax.Array], Arrays], list[jax.Array]]
+    forward: Callable[[Inputs], tuple[jax.Array, Any, list[jax.Array]]]
+    backward: Callable[[list[jax.Array], Any], list[jax.Array]]
 
 
 class Bridge:
-    """A function of JAX arrays that PyTorch differentiates: `outputs = Bridge(function)(*tensors)`.
+    """A function of JAX arrays that PyTorch differentiates: `output, aside = Bridge(function)(*tensors)`.
 
     The forward pass keeps what `jax.vjp` needs, so the backward pass does not repeat it. Both are compiled once for
     each set of shapes.
 
-    **Arguments:** `function(*arrays) -> list of arrays`, pure; floating-point outputs are differentiable, others are
-    not.
+    **Arguments:** `function(*arrays) -> (output, aside)`, pure: a floating-point array, which becomes a tensor, and arrays
+    without a derivative, which are returned as they are.
 
-    Derivatives of derivatives raise. The memory of a tensor is handed over without a copy where its alignment allows: a
-    tensor that is changed in place between the forward and the backward pass makes PyTorch raise, as it does anywhere.
+    Derivatives of derivatives raise. The memory of a large tensor is handed over without a copy where its alignment
+    allows: a tensor that is changed in place between the forward and the backward pass makes PyTorch raise, as it does
+    anywhere.
     """
 
-    def __init__(self, function: Callable[..., list[jax.Array]]):
+    def __init__(self, function: Callable[..., tuple[jax.Array, Any]]):
         self._function = function
         self._plain = jax.jit(lambda inputs: function(*inputs))
         self._compiled: dict[Any, _Compiled] = {}
 
-    def __call__(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
+    def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, Any]:
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            return list(_Call.apply(self, *tensors))  # pyright: ignore[reportGeneralTypeIssues]
-        return [to_torch(array) for array in self._plain([to_jax(tensor) for tensor in tensors])]
+            aside: list[Any] = []
+            output = _Call.apply(self, aside, *tensors)
+            return output, aside[0]  # pyright: ignore[reportReturnType]
+        output, found = self._plain([to_jax(tensor) for tensor in tensors])
+        return to_torch(output), found
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Bridge":
         # What is compiled can be shared, and cannot be copied.
@@ -60,28 +62,26 @@ class Bridge:
         return found
 
 
-def _compile(function: Callable[..., list[jax.Array]], wanted: tuple[bool, ...]) -> _Compiled:
+def _compile(function: Callable[..., tuple[jax.Array, Any]], wanted: tuple[bool, ...]) -> _Compiled:
     structure: Any = None
 
     @jax.jit
-    def forward(inputs: Arrays):
+    def forward(inputs: Inputs):
         nonlocal structure
 
-        def of_wanted(*chosen: jax.Array):
+        def of_wanted(*chosen: Any):
             rest = iter(chosen)
-            outputs = function(*[next(rest) if use else value for use, value in zip(wanted, inputs, strict=True)])
-            floats = [value for value in outputs if jnp.issubdtype(value.dtype, jnp.inexact)]
-            return floats, outputs
+            return function(*[next(rest) if use else value for use, value in zip(wanted, inputs, strict=True)])
 
         chosen = [value for use, value in zip(wanted, inputs, strict=True) if use]
-        _, pullback, outputs = jax.vjp(of_wanted, *chosen, has_aux=True)
+        output, pullback, aside = jax.vjp(of_wanted, *chosen, has_aux=True)
         # The closure is a pytree of residuals, whose structure is the same at every call of this program.
         residuals, structure = jax.tree.flatten(pullback)
-        return outputs, residuals
+        return output, aside, residuals
 
     @jax.jit
-    def backward(residuals: list[jax.Array], cotangents: Arrays):
-        return list(jax.tree.unflatten(structure, residuals)(list(cotangents)))
+    def backward(residuals: list[jax.Array], cotangent: Any):
+        return list(jax.tree.unflatten(structure, residuals)(cotangent))
 
     return _Compiled(forward, backward)
 
@@ -90,24 +90,19 @@ class _Call(torch.autograd.Function):
     """One call of a bridge, as a node of PyTorch's graph."""
 
     @staticmethod
-    def forward(ctx: Any, bridge: Bridge, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(ctx: Any, bridge: Bridge, aside: list[Any], *tensors: torch.Tensor) -> torch.Tensor:
         ctx.wanted = tuple(tensor.requires_grad for tensor in tensors)
         compiled = bridge.compiled(tensors, ctx.wanted)
-        arrays, ctx.residuals = compiled.forward([to_jax(tensor) for tensor in tensors])
+        output, found, ctx.residuals = compiled.forward([to_jax(tensor) for tensor in tensors])
+        aside.append(found)
         ctx.pull = compiled.backward
         # Not read again; PyTorch then notices that one was changed in place, under the residuals.
         ctx.save_for_backward(*tensors)
-        outputs = tuple(to_torch(array) for array in arrays)
-        ctx.floats = [output.is_floating_point() for output in outputs]
-        ctx.mark_non_differentiable(
-            *[output for output, is_float in zip(outputs, ctx.floats, strict=True) if not is_float]
-        )
-        return outputs
+        return to_torch(output)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         ctx.saved_tensors  # noqa: B018
-        cotangents = [to_jax(gradient) for gradient, is_float in zip(gradients, ctx.floats, strict=True) if is_float]
-        found = iter(ctx.pull(ctx.residuals, cotangents))
-        return (None, *(to_torch(next(found)) if use else None for use in ctx.wanted))
+        found = iter(ctx.pull(ctx.residuals, to_jax(gradient)))
+        return (None, None, *(to_torch(next(found)) if use else None for use in ctx.wanted))

@@ -120,7 +120,7 @@ class SpikingModule(torch.nn.Module):
         seeds = [] if seed is None else [torch.tensor(seed, dtype=torch.int32)]
         output, code = self._bridge(*tensors, *given.values(), *seeds)
         if self._throw:
-            _raise_failed(code)
+            _raise_failed(np.asarray(code))
         return output
 
     def extra_repr(self) -> str:
@@ -141,7 +141,7 @@ class SpikingModule(torch.nn.Module):
             return {self._inputs[0]: inputs}
         for name in inputs:
             if name not in self._inputs:
-                near = difflib.get_close_matches(str(name), self._inputs, n=1)
+                near = difflib.get_close_matches(str(name), self._inputs, n=1, cutoff=0.5)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"SpikingModule got the input {name!r}; expected {list(self._inputs)}.{hint}")
         missing = [name for name in self._inputs if name not in inputs]
@@ -149,7 +149,7 @@ class SpikingModule(torch.nn.Module):
             raise ValueError(f"SpikingModule got no input {missing}; expected one for each of {list(self._inputs)}.")
         return {name: inputs[name] for name in self._inputs}
 
-    def _solve(self, *arrays: jax.Array) -> list[jax.Array]:
+    def _solve(self, *arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What is compiled: parameters, inputs and perhaps a seed to the read-out of each sample and its result's "
         "code."""
         count = len(self._names)
@@ -157,10 +157,9 @@ class SpikingModule(torch.nn.Module):
         inputs = list(arrays[count:])
         seeded = jnp.issubdtype(inputs[-1].dtype, jnp.integer)
         keys = jax.random.split(jax.random.key(inputs.pop()), inputs[0].shape[0]) if seeded else None
-        output, code = jax.vmap(lambda *sample: self._one(found, *sample), in_axes=(0, None if keys is None else 0))(
+        return jax.vmap(lambda *sample: self._one(found, *sample), in_axes=(0, None if keys is None else 0))(
             inputs, keys
         )
-        return [output, code]
 
     def _one(self, model: Any, inputs: list[jax.Array], key: Any) -> tuple[jax.Array, jax.Array]:
         network = model.network if isinstance(model, st.Model) else model
@@ -198,11 +197,11 @@ def _chosen(model: Any, train: Sequence[str] | None) -> list[bool]:
     ]
 
 
-def _raise_failed(code: torch.Tensor) -> None:
+def _raise_failed(code: np.ndarray) -> None:
     failed = code != _SUCCESSFUL
     if not failed.any():
         return
-    first = int(failed.nonzero()[0, 0])
+    first = int(np.argmax(failed))
     raise st.SolveError(
         f"{int(failed.sum())} of {len(code)} samples could not be solved, the first one at position {first}: "
         f"{st.RESULTS[_RESULTS[int(code[first])]]}"
