@@ -1,9 +1,9 @@
 """What the bridge to PyTorch costs: one training step by it, over the same step in JAX alone.
 
-`python benchmarks/torch_bridge.py [--seconds 5]` prints a line for each network. Both sides compute the batch's first spikes
-and the gradient of a cross-entropy of them with respect to all weights, in one process and in turns: natively in one
-compiled call, and as `SpikingModule`, PyTorch's own loss and `backward()`. "shared loss" leaves the loss out on both
-sides (the cotangent is given), so that it shows the bridge alone.
+`python benchmarks/torch_bridge.py [--seconds 5]` prints a line for each network. Both sides compute the batch's first
+spikes and the gradient of a cross-entropy of them with respect to all weights, in one process and in turns: natively
+in one compiled call, and as `SpikingModule`, PyTorch's own loss and `backward()`. "shared loss" leaves the loss out
+on both sides (the cotangent is given), so that it shows the bridge alone.
 """
 
 import argparse
@@ -38,9 +38,9 @@ def main() -> None:
         taken = time_in_turns(steps, seconds)
         native, bridged = taken["native"], taken["bridge"]
         print(
-            f"{name}, batch {BATCH}: native {1e3 * native:.3f} ms, bridge {1e3 * bridged:.3f} ms ({bridged / native - 1:+.1%}); "
-            f"shared loss: native {1e3 * taken['native, given']:.3f} ms, bridge {1e3 * taken['bridge, given']:.3f} ms "
-            f"({taken['bridge, given'] / taken['native, given'] - 1:+.1%})",
+            f"{name}, batch {BATCH}: native {1e3 * native:.3f} ms, bridge {1e3 * bridged:.3f} ms ({bridged / native - "
+            f"1:+.1%}); shared loss: native {1e3 * taken['native, given']:.3f} ms, bridge {1e3 * taken['bridge, "
+            f"given']:.3f} ms ({taken['bridge, given'] / taken['native, given'] - 1:+.1%})",
             flush=True,
         )
 

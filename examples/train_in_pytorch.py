@@ -1,6 +1,7 @@
 """Train Yin-Yang in an ordinary PyTorch loop, by `torch.optim`. Times are in ms."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -8,15 +9,18 @@ import saltation as st
 from saltation_neurons import LIF, AtMostOnce
 from saltation_torch import SpikingModule
 
-T1, EPOCHS = 60.0, 5
+T1, EPOCHS = 200.0, 3
 data = st.get_dataset("yinyang")()
 neuron = AtMostOnce(LIF(tau_mem=20.0, tau_syn=10.0))
 weights = [st.normal(9.0, 5.0), st.normal(2.0, 4.0)]
-net = st.feedforward([6, 60, 3], neuron, weight=weights, key=jax.random.key(0))
+layers = st.feedforward([6, 30, 3], neuron, weight=weights, key=jax.random.key(0))
+# A constant current takes each output over its threshold by itself, late, so that none is ever without a gradient.
+late = st.Connection("bias", "out", st.OneToOne(3, 1.2))
+net = st.Network({"in": 6, "bias": 3}, layers.neurons, [*layers.connections, late], ["out"])
 
 
 def encode(point):
-    return {"in": st.latency(point, t_min=1.5, t_max=20.0, bias=(0.0, 20.0))}
+    return {"in": st.latency(point, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)), "bias": st.Current(jnp.ones(3))}
 
 
 layer = SpikingModule(net, st.get_method("delgrad")(), t1=T1, encode=encode, silent=T1)
@@ -28,7 +32,7 @@ random = torch.Generator().manual_seed(0)
 for epoch in range(EPOCHS):
     for batch in torch.randperm(5000, generator=random).reshape(-1, 50):
         first = layer(points[batch].float())
-        loss = torch.nn.functional.cross_entropy(-first / 1.5, labels[batch].long())
+        loss = torch.nn.functional.cross_entropy(-first, labels[batch].long())
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)

@@ -11,18 +11,22 @@ import saltation as st
 from saltation_neurons import LIF, AtMostOnce
 from saltation_torch import SpikingModule
 
-T1, BATCH, RATE = 60.0, 50, 0.01
+T1, BATCH, RATE = 200.0, 50, 0.005
 METHOD = st.get_method("delgrad")()
 
 
 def encode(point):
-    return {"in": st.latency(point, t_min=1.5, t_max=20.0, bias=(0.0, 20.0))}
+    spikes = st.latency(point, t_min=1.5, t_max=20.0, bias=(0.0, 20.0))
+    return {"in": spikes, "bias": st.Current(jnp.ones(3, point.dtype))}
 
 
 def make_network(hidden: int) -> st.Network:
     weights = [st.normal(9.0, 5.0), st.normal(2.0, 4.0)]
     neuron = AtMostOnce(LIF(tau_mem=20.0, tau_syn=10.0))
-    network = st.feedforward([6, hidden, 3], neuron, weight=weights, key=jax.random.key(0))
+    layers = st.feedforward([6, hidden, 3], neuron, weight=weights, key=jax.random.key(0))
+    # A constant current takes each output over its threshold by itself, late, so that none is ever without a gradient.
+    late = st.Connection("bias", "out", st.OneToOne(3, 1.2))
+    network = st.Network({"in": 6, "bias": 3}, layers.neurons, [*layers.connections, late], ["out"])
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, network)
 
 
@@ -43,9 +47,7 @@ def by_torch(network: st.Network, data: st.Dataset, epochs: int, steps: int | No
     for number, (points, labels) in enumerate(batches(data.train, epochs)):
         if number == steps:
             break
-        loss = torch.nn.functional.cross_entropy(
-            -layer(torch.from_numpy(points)) / 1.5, torch.from_numpy(labels).long()
-        )
+        loss = torch.nn.functional.cross_entropy(-layer(torch.from_numpy(points)), torch.from_numpy(labels).long())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -69,7 +71,7 @@ def by_jax(network: st.Network, data: st.Dataset, epochs: int, steps: int | None
         return jax.vmap(solve)(points)
 
     def loss(parameters, points, labels):
-        scores = jax.nn.log_softmax(-first(parameters, points) / 1.5)
+        scores = jax.nn.log_softmax(-first(parameters, points))
         return -jnp.mean(jnp.take_along_axis(scores, labels[:, None], 1))
 
     @jax.jit
@@ -96,14 +98,14 @@ def by_jax(network: st.Network, data: st.Dataset, epochs: int, steps: int | None
 def test_torch_takes_the_steps_of_the_native_loop():
     data = st.get_dataset("yinyang")()
     network = make_network(hidden=10)
-    (_, bridged), (_, native) = (train(network, data, epochs=1, steps=12) for train in (by_torch, by_jax))
+    (_, bridged), (_, native) = (train(network, data, epochs=1, steps=30) for train in (by_torch, by_jax))
     np.testing.assert_allclose(bridged, native, rtol=2e-3)
-    assert np.mean(bridged[-4:]) < np.mean(bridged[:4])
+    assert np.mean(bridged[-8:]) < 0.9 * np.mean(bridged[:8])
 
 
 @pytest.mark.slow
 def test_torch_learns_as_well_as_the_native_loop():
     data = st.get_dataset("yinyang")()
-    network = make_network(hidden=60)
-    (bridged, _), (native, _) = (train(network, data, epochs=12, steps=None) for train in (by_torch, by_jax))
+    network = make_network(hidden=30)
+    (bridged, _), (native, _) = (train(network, data, epochs=10, steps=None) for train in (by_torch, by_jax))
     assert native > 0.94 and abs(bridged - native) < 0.015, (bridged, native)

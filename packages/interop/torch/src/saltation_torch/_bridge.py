@@ -25,8 +25,8 @@ class Bridge:
     The forward pass keeps what `jax.vjp` needs, so the backward pass does not repeat it. Both are compiled once for
     each set of shapes.
 
-    **Arguments:** `function(*arrays) -> (output, aside)`, pure: a floating-point array, which becomes a tensor, and arrays
-    without a derivative, which are returned as they are.
+    **Arguments:** `function(*arrays) -> (output, aside)`, pure: a floating-point array, which becomes a tensor, and
+    arrays without a derivative, which are returned as they are.
 
     Derivatives of derivatives raise. The memory of a large tensor is handed over without a copy where its alignment
     allows: a tensor that is changed in place between the forward and the backward pass makes PyTorch raise, as it does

@@ -38,8 +38,8 @@ def check_tensor(what: str, tensor: object, dtype: torch.dtype | None = None) ->
 def to_jax(tensor: torch.Tensor) -> jax.Array | np.ndarray:
     """The tensor's values, as an argument of a compiled function.
 
-    Its own memory if that is contiguous and aligned as XLA wants it (64 bytes). Small ones are copied as they are handed
-    over: that takes a tenth of the time in which their memory could be shared.
+    Its own memory if that is contiguous and aligned as XLA wants it (64 bytes). Small ones are copied as they are
+    handed over: that takes a tenth of the time in which their memory could be shared.
     """
     plain = tensor.detach()
     return plain.numpy() if plain.numel() < _SMALL else jnp.from_dlpack(plain.contiguous())
