@@ -2,8 +2,8 @@
 
 `python benchmarks/torch_bridge.py [--seconds 5]` prints a line for each network. Both sides compute the batch's first
 spikes and the gradient of a cross-entropy of them with respect to all weights, in one process and in turns: natively
-in one compiled call, and as `SpikingModule`, PyTorch's own loss and `backward()`. "shared loss" leaves the loss out
-on both sides (the cotangent is given), so that it shows the bridge alone.
+in one compiled call, and as `SpikingModule`, PyTorch's own loss and `backward()`. "cotangent given" leaves the loss
+out on both sides, so that it shows the bridge alone.
 """
 
 import argparse
@@ -36,13 +36,12 @@ def main() -> None:
     for name, (sizes, weights, latest) in NETWORKS.items():
         steps = make_steps(sizes, weights, latest)
         taken = time_in_turns(steps, seconds)
-        native, bridged = taken["native"], taken["bridge"]
-        print(
-            f"{name}, batch {BATCH}: native {1e3 * native:.3f} ms, bridge {1e3 * bridged:.3f} ms ({bridged / native - "
-            f"1:+.1%}); shared loss: native {1e3 * taken['native, given']:.3f} ms, bridge {1e3 * taken['bridge, "
-            f"given']:.3f} ms ({taken['bridge, given'] / taken['native, given'] - 1:+.1%})",
-            flush=True,
-        )
+        for loss, given in (("with a loss", ""), ("cotangent given", ", given")):
+            native, bridged = taken[f"native{given}"], taken[f"bridge{given}"]
+            cost = bridged / native - 1
+            print(
+                f"{name}, {loss}: native {1e3 * native:.3f} ms, bridge {1e3 * bridged:.3f} ms: {cost:+.1%}", flush=True
+            )
 
 
 def make_steps(sizes, weights, latest: float) -> dict[str, Callable[[], None]]:

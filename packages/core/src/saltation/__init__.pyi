@@ -42,6 +42,8 @@ from ._errors import SaltationError as SaltationError
 from ._errors import SolveError as SolveError
 from ._errors import UnknownNameError as UnknownNameError
 from ._errors import UnsupportedError as UnsupportedError
+from ._events import spikes_from_events as spikes_from_events
+from ._events import spikes_to_events as spikes_to_events
 from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
