@@ -1,3 +1,8 @@
+from ._agreement import Agreement as Agreement
+from ._compare import Comparison as Comparison
+from ._compare import Contestant as Contestant
+from ._compare import compare as compare
+from ._compare_page import write_pages as write_pages
 from ._evaluate import evaluate as evaluate
 from ._loop import train as train
 from ._optimiser import make_optimiser as make_optimiser

@@ -11,8 +11,12 @@ from typing import Any
 
 from saltation._errors import SaltationError
 
+from ._compare_command import compare_command
 from ._listing import dump, plugins_json, plugins_text, recipes_json, recipes_text
 from ._train_command import train_command
+
+# Their options depend on the recipe, so they read their own arguments.
+_OF_A_RECIPE = {"train": train_command, "compare": compare_command}
 
 _EXAMPLES = """examples:
   saltation recipes                                  what can be trained
@@ -22,6 +26,7 @@ _EXAMPLES = """examples:
   saltation train ode/yinyang --resume               go on after Ctrl-C
   saltation evaluate runs/ode-yinyang-seed0          its test accuracy
   saltation report runs/ode-yinyang-seed0            its pictures, drawn again
+  saltation compare ode/yinyang --methods ode delgrad surrogate
 
 SALTATION_DEBUG=1 shows where an error comes from."""
 
@@ -49,9 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    # The options of `train` depend on its recipe, so it reads its own arguments.
-    if arguments[:1] == ["train"]:
-        return train_command(arguments[1:])
+    if arguments and arguments[0] in _OF_A_RECIPE:
+        return _OF_A_RECIPE[arguments[0]](arguments[1:])
     given = _parser().parse_args(arguments)
     return given.run(given)
 
@@ -73,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     recipes.set_defaults(run=lambda given: _print(dump(recipes_json()) if given.json else recipes_text()))
     # Listed here for --help alone.
     commands.add_parser("train", help="train a recipe: saltation train RECIPE [options]", add_help=False)
+    commands.add_parser("compare", help="several methods on one recipe, next to each other", add_help=False)
     evaluate = commands.add_parser("evaluate", help="score a finished or interrupted run")
     _add_run(evaluate)
     evaluate.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")
