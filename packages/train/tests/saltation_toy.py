@@ -59,9 +59,8 @@ class Toy(st.AbstractMethod):
         spikes, states, slopes = dict(stimulus), {}, {}
         for stage in network.stages():
             (name,) = stage.populations
-            drive = through(
-                sum(jnp.exp(-spikes[c.source].first() / T1) @ c.synapse.weight for _, c in network.incoming(name))
-            )
+            drives = [jnp.exp(-spikes[c.source].first() / T1) @ c.synapse.weight for _, c in network.incoming(name)]
+            drive = through(sum(drives))
             silent = drive < -5.0
             time = t1 * jax.nn.sigmoid(-jnp.where(silent, 0.0, drive))
             spikes[name] = st.Spikes.from_dense(jnp.where(silent, jnp.inf, time))

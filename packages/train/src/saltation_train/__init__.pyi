@@ -1,10 +1,13 @@
 from ._agreement import Agreement as Agreement
+from ._check_plugin import Check as Check
+from ._check_plugin import check_plugin as check_plugin
 from ._compare import Comparison as Comparison
 from ._compare import Contestant as Contestant
 from ._compare import compare as compare
 from ._compare_page import write_pages as write_pages
 from ._evaluate import evaluate as evaluate
 from ._loop import train as train
+from ._new_plugin import new_plugin as new_plugin
 from ._optimiser import make_optimiser as make_optimiser
 from ._recipe import Recipe as Recipe
 from ._report import report as report

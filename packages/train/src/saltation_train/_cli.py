@@ -27,6 +27,8 @@ _EXAMPLES = """examples:
   saltation evaluate runs/ode-yinyang-seed0          its test accuracy
   saltation report runs/ode-yinyang-seed0            its pictures, drawn again
   saltation compare ode/yinyang --methods ode delgrad surrogate
+  saltation new-plugin resonator --kind neuron       a plugin of your own that passes its tests
+  saltation plugins --check resonator
 
 SALTATION_DEBUG=1 shows where an error comes from."""
 
@@ -34,7 +36,8 @@ SALTATION_DEBUG=1 shows where an error comes from."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
-    **Returns:** the exit status: 0, 2 for an error that the message explains, 130 after Ctrl-C.
+    **Returns:** the exit status: 0, 1 for a check that failed, 2 for an error that the message explains, 130 after
+    Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -71,7 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     plugins = commands.add_parser("plugins", help="what is installed, from which package, what is broken and why")
     plugins.add_argument("--json", action="store_true", help="as JSON")
-    plugins.set_defaults(run=lambda given: _print(dump(plugins_json()) if given.json else plugins_text()))
+    plugins.add_argument("--check", metavar="NAME", help="run the checks on one plugin, its conformance included")
+    plugins.set_defaults(run=_plugins)
+    new = commands.add_parser("new-plugin", help="start a plugin of your own, with its tests")
+    new.add_argument("name", metavar="NAME", help="under which it is registered, such as resonator or my-chip")
+    new.add_argument("--kind", required=True, metavar="{neuron,method,backend}", help="what it brings")
+    new.add_argument("--out", metavar="DIR", default=".", help="where its folder is made (default: here)")
+    new.set_defaults(run=_new_plugin)
     recipes = commands.add_parser("recipes", help="the experiments that installed plugins bring")
     recipes.add_argument("--json", action="store_true", help="as JSON")
     recipes.set_defaults(run=lambda given: _print(dump(recipes_json()) if given.json else recipes_text()))
@@ -100,6 +109,27 @@ def _print(text: str) -> int:
     print(text)
     sys.stdout.flush()
     return 0
+
+
+def _plugins(given: argparse.Namespace) -> int:
+    if given.check is None:
+        return _print(dump(plugins_json()) if given.json else plugins_text())
+    from ._check_plugin import check_plugin
+
+    failed = 0
+    for check in check_plugin(given.check):
+        _print(str(check))
+        failed += bool(check.problem)
+    return 1 if failed else 0
+
+
+def _new_plugin(given: argparse.Namespace) -> int:
+    from ._new_plugin import new_plugin
+
+    folder = new_plugin(given.name, kind=given.kind, out=given.out)
+    return _print(
+        f"{folder}\n\nnext:\n  pip install -e {folder}\n  saltation plugins --check {given.name}\n  pytest {folder}"
+    )
 
 
 def _evaluate(given: argparse.Namespace) -> int:
