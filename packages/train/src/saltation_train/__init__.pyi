@@ -1,6 +1,7 @@
 from ._agreement import Agreement as Agreement
 from ._check_plugin import Check as Check
 from ._check_plugin import check_plugin as check_plugin
+from ._cite import cite as cite
 from ._compare import Comparison as Comparison
 from ._compare import Contestant as Contestant
 from ._compare import compare as compare

@@ -84,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     recipes = commands.add_parser("recipes", help="the experiments that installed plugins bring")
     recipes.add_argument("--json", action="store_true", help="as JSON")
     recipes.set_defaults(run=lambda given: _print(dump(recipes_json()) if given.json else recipes_text()))
+    cited = commands.add_parser("cite", help="what a paper that uses a recipe should cite, as BibTeX")
+    cited.add_argument("recipe", metavar="RECIPE", help="a registered recipe, such as delgrad/yinyang-axonal")
+    cited.add_argument("--method", metavar="NAME", help="a registered method, instead of the recipe's")
+    cited.set_defaults(run=_cite)
     # Listed here for --help alone.
     commands.add_parser("train", help="train a recipe: saltation train RECIPE [options]", add_help=False)
     commands.add_parser("compare", help="several methods on one recipe, next to each other", add_help=False)
@@ -130,6 +134,13 @@ def _new_plugin(given: argparse.Namespace) -> int:
     return _print(
         f"{folder}\n\nnext:\n  pip install -e {folder}\n  saltation plugins --check {given.name}\n  pytest {folder}"
     )
+
+
+def _cite(given: argparse.Namespace) -> int:
+    from ._cite import cite
+    from ._recipe import Recipe
+
+    return _print(cite(Recipe(given.recipe, method=given.method)))
 
 
 def _evaluate(given: argparse.Namespace) -> int:

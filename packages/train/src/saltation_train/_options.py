@@ -8,8 +8,11 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-# What `saltation train` itself understands; a recipe's argument of such a name is set through it.
-GENERAL = ("seed", "out", "resume", "method", "backend", "epochs", "data_dir", "download", "quiet", "report")
+# What the commands of a recipe themselves understand; a recipe's argument of such a name is set through it.
+GENERAL = (
+    *("seed", "out", "resume", "method", "method_option", "methods", "backend", "backend_option", "epochs"),
+    *("data_dir", "download", "quiet", "report", "tensorboard", "search", "storage", "study", "trials"),
+)
 
 
 def parse_with_recipe(

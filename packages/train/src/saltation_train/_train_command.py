@@ -76,6 +76,7 @@ def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     add("--epochs", type=int, metavar="N", help="instead of the recipe's")
     add("--data-dir", metavar="DIR", help="where the data are")
     add("--download", action="store_true", help="fetch missing data; nothing is fetched without it")
+    add("--tensorboard", action="store_true", help="write the metrics for TensorBoard as well")
     add("--quiet", action="store_true", help="no progress")
     add("--no-report", action="store_true", help="no report.html at the end")
     return parser
@@ -111,6 +112,7 @@ def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
             download=given.download,
             progress=not given.quiet,
             report=not given.no_report,
+            tensorboard=given.tensorboard,
         )
     except KeyboardInterrupt as interrupt:
         if not str(interrupt):

@@ -5,6 +5,15 @@ from collections.abc import Iterator
 from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
 
 
+_CITE = """@misc{koenig2026eventax,
+  author = {König, Lukas and Kuhn, Manuel and Kappel, David and Subramoney, Anand},
+  title = {Training event-based neural networks with exact gradients via differentiable {ODE} solving in {JAX}},
+  year = {2026},
+  eprint = {2603.08146},
+  archivePrefix = {arXiv},
+}"""
+
+
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
     yield MethodSpec("ode", "saltation_ode:ODE", "any neuron with a vector field; exact gradients through every event")
@@ -17,6 +26,7 @@ def saltation_recipes() -> Iterator[RecipeSpec]:
         "saltation_ode:yinyang",
         "Yin-Yang by first spikes of LIF neurons",
         reproduces="Göltz et al. 2021 (4-120-3 on chip: 95.9 %)",
+        cite=_CITE,
     )
     yield RecipeSpec(
         "ode/yinyang-qif",

@@ -5,12 +5,24 @@ from collections.abc import Iterator
 from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
 
 
+_CITE = """@article{neftci2019surrogate,
+  author = {Neftci, Emre O. and Mostafa, Hesham and Zenke, Friedemann},
+  title = {Surrogate gradient learning in spiking neural networks},
+  journal = {IEEE Signal Processing Magazine},
+  volume = {36},
+  number = {6},
+  pages = {51--63},
+  year = {2019},
+}"""
+
+
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
     yield MethodSpec(
         "surrogate",
         "saltation_surrogate:Surrogate",
         "discrete time and surrogate gradients, a biased baseline; neurons with a closed form, recurrence, delays",
+        cite=_CITE,
     )
 
 
