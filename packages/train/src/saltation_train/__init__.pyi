@@ -15,3 +15,6 @@ from ._report import report as report
 from ._run import Run as Run
 from ._run import load_run as load_run
 from ._score import Scores as Scores
+from ._sweep import Range as Range
+from ._sweep import Sweep as Sweep
+from ._sweep import sweep as sweep

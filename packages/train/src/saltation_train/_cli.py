@@ -13,10 +13,11 @@ from saltation._errors import SaltationError
 
 from ._compare_command import compare_command
 from ._listing import dump, plugins_json, plugins_text, recipes_json, recipes_text
+from ._sweep_command import sweep_command
 from ._train_command import train_command
 
 # Their options depend on the recipe, so they read their own arguments.
-_OF_A_RECIPE = {"train": train_command, "compare": compare_command}
+_OF_A_RECIPE = {"train": train_command, "compare": compare_command, "sweep": sweep_command}
 
 _EXAMPLES = """examples:
   saltation recipes                                  what can be trained
@@ -27,6 +28,8 @@ _EXAMPLES = """examples:
   saltation evaluate runs/ode-yinyang-seed0          its test accuracy
   saltation report runs/ode-yinyang-seed0            its pictures, drawn again
   saltation compare ode/yinyang --methods ode delgrad surrogate
+  saltation sweep ode/yinyang --search learning_rate=0.001:0.1:log --trials 20
+  saltation cite delgrad/yinyang-axonal              what a paper that uses it should cite
   saltation new-plugin resonator --kind neuron       a plugin of your own that passes its tests
   saltation plugins --check resonator
 
@@ -91,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     # Listed here for --help alone.
     commands.add_parser("train", help="train a recipe: saltation train RECIPE [options]", add_help=False)
     commands.add_parser("compare", help="several methods on one recipe, next to each other", add_help=False)
+    commands.add_parser("sweep", help="search over the arguments of one recipe", add_help=False)
     evaluate = commands.add_parser("evaluate", help="score a finished or interrupted run")
     _add_run(evaluate)
     evaluate.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")

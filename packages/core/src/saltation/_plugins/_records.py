@@ -39,7 +39,7 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """A backend that runs networks, such as a chip; the target is an `AbstractBackend` class. `cite`: as of a method."""
+    """A backend, such as a chip; the target is an `AbstractBackend` class. `cite`: as of a method."""
 
     name: str
     target: str
@@ -52,7 +52,7 @@ class BackendSpec:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A data set; the target is `load(*, data_dir=None, download=False, **options) -> Dataset`. `source`: whose data they are."""
+    """A data set; the target is `load(*, data_dir=None, download=False, **options) -> Dataset`; `source`: whose."""
 
     name: str
     target: str

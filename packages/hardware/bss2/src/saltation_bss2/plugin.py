@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from saltation.plugins import BackendSpec, RecipeSpec, hookimpl
 
-
 _CITE = """@article{pehle2022brainscales2,
   author = {Pehle, Christian and Billaudelle, Sebastian and Cramer, Benjamin and Kaiser, Jakob and Schreiber, Korbinian
             and Stradmann, Yannik and Weis, Johannes and Leibfried, Aron and Müller, Eric and Schemmel, Johannes},

@@ -6,7 +6,6 @@ from saltation.plugins import LossSpec, MethodSpec, RecipeSpec, hookimpl
 
 from ._library import in_words
 
-
 _CITE = """@article{goeltz2025delgrad,
   author = {Göltz, Julian and Weber, Jimmy and Kriener, Laura and Billaudelle, Sebastian and Lake, Peter and
             Schemmel, Johannes and Payvand, Melika and Petrovici, Mihai A.},

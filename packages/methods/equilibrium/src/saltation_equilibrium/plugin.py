@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
 
-
 _CITE = """@inproceedings{xiao2021feedback,
   author = {Xiao, Mingqing and Meng, Qingyan and Zhang, Zongpeng and Wang, Yisen and Lin, Zhouchen},
   title = {Training feedback spiking neural networks by implicit differentiation on the equilibrium state},

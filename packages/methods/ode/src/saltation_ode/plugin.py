@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
 
-
 _CITE = """@misc{koenig2026eventax,
   author = {König, Lukas and Kuhn, Manuel and Kappel, David and Subramoney, Anand},
   title = {Training event-based neural networks with exact gradients via differentiable {ODE} solving in {JAX}},

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from saltation.plugins import DatasetSpec, LossSpec, MethodSpec, RecipeSpec, ReportSpec, hookimpl
 
-
 _CITE = """@inproceedings{holberg2024exact,
   author = {Holberg, Christian and Salvi, Cristopher},
   title = {Exact gradients for stochastic spiking neural networks driven by rough signals},

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
 
-
 _CITE = """@article{neftci2019surrogate,
   author = {Neftci, Emre O. and Mostafa, Hesham and Zenke, Friedemann},
   title = {Surrogate gradient learning in spiking neural networks},
