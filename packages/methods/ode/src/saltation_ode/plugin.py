@@ -15,7 +15,12 @@ _CITE = """@misc{koenig2026eventax,
 
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
-    yield MethodSpec("ode", "saltation_ode:ODE", "any neuron with a vector field; exact gradients through every event")
+    yield MethodSpec(
+        "ode",
+        "saltation_ode:ODE",
+        "any neuron with a vector field; exact gradients through every event",
+        cite=_CITE,
+    )
 
 
 @hookimpl
@@ -25,7 +30,6 @@ def saltation_recipes() -> Iterator[RecipeSpec]:
         "saltation_ode:yinyang",
         "Yin-Yang by first spikes of LIF neurons",
         reproduces="Göltz et al. 2021 (4-120-3 on chip: 95.9 %)",
-        cite=_CITE,
     )
     yield RecipeSpec(
         "ode/yinyang-qif",
