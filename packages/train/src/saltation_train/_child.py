@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,9 @@ def train_apart(
     }
     command = [sys.executable, "-c", _CODE, json.dumps(job)]
     last = ""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+    # It finds the plugins that this process finds, also those that only `sys.path` knows.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as child:
         assert child.stderr is not None
         try:
             for line in child.stderr:
