@@ -1,6 +1,7 @@
 """The conformance suite of data sets."""
 
 import abc
+import functools
 import inspect
 import socket
 from collections.abc import Mapping
@@ -39,9 +40,9 @@ class AbstractDatasetConformance(AbstractSuite, abc.ABC):
     def load(self, **options: Any) -> st.Dataset:
         """The data set."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def dataset(self) -> st.Dataset:
-        return self.load(**self.options)
+        return _loaded(type(self))
 
     def test_it_is_a_data_set_that_can_be_trained_on(self, dataset):
         assert isinstance(dataset, st.Dataset), f"load: got a {type(dataset).__name__}; expected a saltation.Dataset."
@@ -106,3 +107,9 @@ class AbstractDatasetConformance(AbstractSuite, abc.ABC):
             self.load(**{**self.options, "data_dir": tmp_path, "download": False})
         except st.DataError as error:
             assert len(str(error).split()) >= 6, f"the message {str(error)!r} does not say what to do."
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(suite: "type[AbstractDatasetConformance]") -> st.Dataset:
+    """Loaded once for all laws of a suite."""
+    return suite().load(**suite.options)
