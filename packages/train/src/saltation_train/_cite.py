@@ -41,5 +41,6 @@ def _of_plugin(kind: str, thing: Any) -> Iterator[str]:
     """What the plugin that brings this object's class asks to be cited; found by name, so that no other is imported."""
     package, name = type(thing).__module__.partition(".")[0], type(thing).__name__
     for record in records(kind).values():
-        if record.target == f"{package}:{name}" and getattr(record, "cite", ""):
-            yield record.cite.strip()
+        text: str = getattr(record, "cite", "")
+        if record.target == f"{package}:{name}" and text:
+            yield text.strip()

@@ -22,8 +22,8 @@ from ._summary import read_summary
 class Range:
     """Numbers from `low` to `high`, both included; whole ones if both are; `log`: searched by their logarithm."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
 
     def __post_init__(self):
