@@ -226,7 +226,7 @@ def _result(study: Any, metric: str) -> Sweep:
 
 
 def _sqlite_file(url: str) -> Path | None:
-    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    return Path(url.removeprefix("sqlite:///").partition("?")[0]) if url.startswith("sqlite:///") else None
 
 
 @contextlib.contextmanager
