@@ -199,7 +199,7 @@ def once():
 
 def supported(method):
     lif = st.get_neuron("lif")(tau_mem=10.0, tau_syn=5.0)
-    several = st.feedforward([3, 3, 2], lif, weight=st.normal(8.0, 2.0), key=jax.random.key(1))
+    several = st.feedforward([3, 3, 2], lif, weight=st.normal(4.0, 1.0), key=jax.random.key(1))
     found = {**once(), "several spikes": several}
     return {name: net for name, net in found.items() if method.supports(net)}
 """
