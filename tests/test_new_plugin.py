@@ -41,7 +41,8 @@ def test_what_is_rendered_is_python_that_names_itself_everywhere(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_copier_renders_the_same(kind, tmp_path):
     copier = pytest.importorskip("copier")
-    copier.run_copy(str(ROOT / "template"), tmp_path / "c", data={"name": "leaky-thing", "kind": kind}, quiet=True)
+    answers = {"name": "leaky-thing", "kind": kind}
+    copier.run_copy(str(ROOT / "template"), tmp_path / "c", data=answers, defaults=True, quiet=True)
     found = {p.relative_to(tmp_path / "c"): p.read_text() for p in (tmp_path / "c").rglob("*") if p.is_file()}
     assert found == dict(rendered("leaky-thing", kind))
 

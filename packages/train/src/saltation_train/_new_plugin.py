@@ -72,7 +72,7 @@ def rendered(name: str, kind: str) -> Iterator[tuple[Path, str]]:
             continue
         text = source.read_text(encoding="utf-8")
         if source.suffix == ".jinja":
-            text = environment.get_template(place.as_posix()).render(values).rstrip("\n") + "\n"
+            text = environment.get_template(place.as_posix()).render(values)
         yield Path(path), text
 
 
