@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from .._compare import Comparison, Contestant
-from ._style import COLOURS, TWO_COLUMNS, Picture, epochs_axis, new_figure, panel
+from ._style import COLOURS, GREY, TWO_COLUMNS, Picture, decades, epochs_axis, new_figure, panel
 
 
 def comparison_pictures(comparison: Comparison) -> list[Picture]:
@@ -70,9 +70,10 @@ def _agreement(comparison: Comparison) -> Picture:
                 value = found.cosine[i, j]
                 ink = "white" if abs(value) > 0.6 else "black"
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=7)
-        panel(axes, letter, titles[where])
+        axes.set_xlabel(titles[where])
+        panel(axes, letter)
     _norms(panels[-1], comparison)
-    panel(panels[-1], "abc"[count], "norm over that of " + first.methods[0])
+    panel(panels[-1], "abc"[count])
     return Picture(
         "Agreement of gradients",
         figure,
@@ -81,19 +82,24 @@ def _agreement(comparison: Comparison) -> Picture:
 
 
 def _norms(axes: Axes, comparison: Comparison) -> None:
+    """The length of each array's gradient over that of the first method's."""
     found = next(iter(comparison.agreements.values()))
-    others = len(found.methods) - 1
-    height = 0.8 / max(others, 1)
     order = {contestant.method: i for i, contestant in enumerate(comparison.contestants)}
-    for k, method in enumerate(found.methods[1:]):
-        with_floor = [max(row[0], 1e-30) for row in found.norm_of]
-        values = [row[k + 1] / floor for row, floor in zip(found.norm_of, with_floor, strict=True)]
-        places = [i + (k - (others - 1) / 2) * height for i in range(len(values))]
-        axes.barh(places, values, height, color=COLOURS[order[method] % len(COLOURS)], label=method)
-    axes.axvline(1.0, color="black", linewidth=0.7)
+    shown = [1.0]
+    for k, method in enumerate(found.methods):
+        known = [(i, row[k] / row[0]) for i, row in enumerate(found.norm_of) if row[0] > 0 and row[k] > 0]
+        shown += [value for _, value in known]
+        # One above the other, or equal ones would hide each other.
+        places = [i + 0.12 * (k - (len(found.methods) - 1) / 2) for i, _ in known]
+        colour = COLOURS[order[method] % len(COLOURS)]
+        axes.plot([value for _, value in known], places, "o", color=colour, markersize=4, label=method)
+    axes.axvline(1.0, color=GREY, linewidth=0.7, zorder=0)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(found.arrays)), found.arrays)
-    axes.invert_yaxis()
+    axes.set_xlim(min(shown) / 2, max(shown) * 2)
+    decades(axes.xaxis)
+    axes.set_yticks(range(len(found.arrays)), [name.replace(" -> ", "\nto ") for name in found.arrays])
+    axes.set_ylim(len(found.arrays) - 0.5, -0.5)
+    axes.set_xlabel(f"norm over that of {found.methods[0]}")
     axes.legend(loc="best")
 
 
@@ -108,7 +114,7 @@ def _cost(finished: list[Contestant], colours: dict[str, str]) -> Picture:
     for axes, (title, values, unit), letter in zip(figure.subplots(1, 4, sharey=True), quantities, "abcd"):
         known = [0.0 if value is None else value / unit for value in values]
         bars = axes.barh(range(len(finished)), known, color=[colours[found.method] for found in finished])
-        axes.bar_label(bars, [f"{value:,.4g}" for value in known], padding=2, fontsize=7)
+        axes.bar_label(bars, [_short(value) for value in known], padding=2, fontsize=7)
         axes.set_yticks(range(len(finished)), [found.method for found in finished])
         axes.set_xlim(0, 1.45 * max(known) if max(known) > 0 else 1)
         axes.set_xticks([])
@@ -117,3 +123,7 @@ def _cost(finished: list[Contestant], colours: dict[str, str]) -> Picture:
         panel(axes, letter)
     figure.axes[0].invert_yaxis()
     return Picture("Cost", figure, "Speed of training steps, without compiling and validation; memory as reported.")
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
