@@ -11,7 +11,9 @@ _USAGE = "saltation compare RECIPE --methods A B ... [--seed N] [--out DIR] [opt
 def compare_command(arguments: list[str]) -> int:
     """Compares, and prints what came of it."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {_USAGE}\n\n{_parser('RECIPE', None).format_help().split(chr(10), 2)[2]}")
+        parser = _parser("RECIPE", None)
+        parser.usage = _USAGE
+        parser.print_help()
         return 0
     if arguments[0].startswith("-"):
         raise ValueError(f"compare got {arguments[0]!r} first; expected the recipe first: {_USAGE}")

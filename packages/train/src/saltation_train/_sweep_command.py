@@ -11,7 +11,9 @@ _USAGE = "saltation sweep RECIPE --search NAME=LOW:HIGH[:log] NAME=A,B ... --tri
 def sweep_command(arguments: list[str]) -> int:
     """Searches, and prints the best that was found."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {_USAGE}\n\n{_parser('RECIPE', None).format_help().split(chr(10), 2)[2]}")
+        parser = _parser("RECIPE", None)
+        parser.usage = _USAGE
+        parser.print_help()
         return 0
     if arguments[0].startswith("-"):
         raise ValueError(f"sweep got {arguments[0]!r} first; expected the recipe first: {_USAGE}")

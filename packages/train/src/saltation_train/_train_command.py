@@ -13,7 +13,9 @@ _USAGE = "saltation train RECIPE [--seed N] [--out DIR] [--resume] [options of t
 def train_command(arguments: list[str]) -> int:
     """Trains, and prints what came of it."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {_USAGE}\n\n{_general_parser('RECIPE', None).format_help().split(chr(10), 2)[2]}")
+        parser = _general_parser("RECIPE", None)
+        parser.usage = _USAGE
+        parser.print_help()
         print(f"recipes:\n{recipes_text()}")
         return 0
     if arguments[0].startswith("-"):
