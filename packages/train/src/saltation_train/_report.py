@@ -52,12 +52,8 @@ def build_report(run: Run) -> list[str]:
             try:
                 for i, drawn in enumerate(draw(run)):
                     picture = Picture(*drawn)
-                    svg = _rendered(picture.figure, "svg")
-                    png = _rendered(picture.figure, "png")
                     file = _file_name(picture.title) if name in PICTURES else f"{_file_name(name)}-{i + 1}"
-                    write_atomically(folder.figures / f"{file}.svg", svg)
-                    write_atomically(folder.figures / f"{file}.png", png)
-                    pictures.append({**_texts(picture), "data": base64.b64encode(svg).decode()})
+                    pictures.append(embedded(picture, folder.figures, file))
             except st.CheckpointError:
                 # A full disk: the page could not be written either.
                 raise
@@ -66,6 +62,14 @@ def build_report(run: Run) -> list[str]:
                 problems.append(f"the picture {name!r} could not be drawn: {type(error).__name__}: {reason}")
     write_atomically(folder.report, _page(run, pictures, problems).encode())
     return problems
+
+
+def embedded(picture: Picture, folder: Path, name: str) -> dict[str, str]:
+    """A picture for a page, and as `name.svg` and `name.png` in a folder."""
+    svg, png = _rendered(picture.figure, "svg"), _rendered(picture.figure, "png")
+    write_atomically(folder / f"{name}.svg", svg)
+    write_atomically(folder / f"{name}.png", png)
+    return {"title": picture.title, "caption": picture.caption, "data": base64.b64encode(svg).decode()}
 
 
 def _drawings() -> Iterator[tuple[str, Callable[[Run], Any]]]:
@@ -79,10 +83,6 @@ def _rendered(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
-
-
-def _texts(picture: Picture) -> dict[str, str]:
-    return {"title": picture.title, "caption": picture.caption}
 
 
 def _file_name(title: str) -> str:

@@ -4,10 +4,23 @@ from collections.abc import Iterator
 
 from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
 
+_CITE = """@misc{koenig2026eventax,
+  author = {König, Lukas and Kuhn, Manuel and Kappel, David and Subramoney, Anand},
+  title = {Training event-based neural networks with exact gradients via differentiable {ODE} solving in {JAX}},
+  year = {2026},
+  eprint = {2603.08146},
+  archivePrefix = {arXiv},
+}"""
+
 
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
-    yield MethodSpec("ode", "saltation_ode:ODE", "any neuron with a vector field; exact gradients through every event")
+    yield MethodSpec(
+        "ode",
+        "saltation_ode:ODE",
+        "any neuron with a vector field; exact gradients through every event",
+        cite=_CITE,
+    )
 
 
 @hookimpl
