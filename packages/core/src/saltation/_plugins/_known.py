@@ -22,7 +22,7 @@ KNOWN = (
     KnownPlugin(
         "saltation-neurons",
         "packages/neurons",
-        {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif", "stochastic_lif")},
+        {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif", "stochastic_lif", "alif", "egru")},
     ),
     KnownPlugin("saltation-ode", "packages/methods/ode", {"method": ("ode",), "recipe": ("ode/*",)}),
     KnownPlugin("saltation-delgrad", "packages/methods/delgrad", {"method": ("delgrad",), "recipe": ("delgrad/*",)}),
@@ -56,6 +56,7 @@ KNOWN = (
         "packages/datasets",
         {
             "dataset": (
+                "shd",
                 "yinyang",
                 "digits",
                 "mnist",
