@@ -56,8 +56,10 @@ KNOWN = (
         "packages/datasets",
         {
             "dataset": (
-                "shd",
                 "yinyang",
+                "xor",
+                "delayed_xor",
+                "sine",
                 "digits",
                 "mnist",
                 "fashion_mnist",

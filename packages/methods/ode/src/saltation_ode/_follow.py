@@ -183,7 +183,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         slope = jax.jvp(neuron.guard, (state[name],), (rate[name],))[1]
         # Where the guard does not rise, as it may at an observed spike, the time has no derivative.
         spiking = spiking & (slope > 0)
-        slope = jnp.where(spiking, slope, 1.0)
+        slope = jnp.where(spiking, jnp.maximum(slope, component.slope_floor), 1.0)
         guard = jnp.where(spiking, neuron.guard(state[name]), 0.0)
         later = later - jnp.sum(difference(guard) / lax.stop_gradient(slope))
     for c, link in enumerate(component.links):

@@ -40,6 +40,9 @@ class ODE(st.AbstractReplayMethod):
     - `step`: a fixed step. With `None` the step adapts to `rtol` and `atol`.
     - `rtol`, `atol`: tolerances of the states, `None` for 1e-9 in float64 and 1e-5 in float32.
     - `max_steps`: room for a component's steps between events, `None` for a guess that suits most networks.
+    - `slope_floor`: the least slope of the guard at a spike that derivatives are taken with, in the guard's unit over
+      that of time. With 0 they are exact. A larger one bounds the gradient of spikes that barely touch the threshold,
+      and is a bias: it shrinks the derivatives of spikes with a smaller slope.
 
     **Raises:** `ValueError` for settings out of range.
 
@@ -60,6 +63,7 @@ class ODE(st.AbstractReplayMethod):
     rtol: float | int | None = eqx.field(static=True, default=None)
     atol: float | int | None = eqx.field(static=True, default=None)
     max_steps: int | None = eqx.field(static=True, default=None)
+    slope_floor: float | int = eqx.field(static=True, default=0.0)
 
     def __check_init__(self):
         if not isinstance(self.max_spikes, int) or self.max_spikes < 1:
@@ -70,6 +74,8 @@ class ODE(st.AbstractReplayMethod):
                 raise ValueError(f"ODE got {name}={value}; expected a positive number or None.")
         if self.max_steps is not None and (not isinstance(self.max_steps, int) or self.max_steps < 1):
             raise ValueError(f"ODE got max_steps={self.max_steps}; expected an integer >= 1 or None.")
+        if not (isinstance(self.slope_floor, int | float) and 0 <= self.slope_floor < math.inf):
+            raise ValueError(f"ODE got slope_floor={self.slope_floor}; expected a number >= 0 (0: exact derivatives).")
         if self.solver is not None or self.step is not None:
             self._flow(jnp.float32)
 
@@ -179,7 +185,16 @@ class ODE(st.AbstractReplayMethod):
         links = internal_links(network, names, dtype)
         _check_start(neurons, state)
         return Component(
-            neurons, flows, state, drive, arrivals, links, samples, t1=float(t1), max_spikes=self.max_spikes
+            neurons,
+            flows,
+            state,
+            drive,
+            arrivals,
+            links,
+            samples,
+            t1=float(t1),
+            max_spikes=self.max_spikes,
+            slope_floor=float(self.slope_floor),
         )
 
     def _flow(self, dtype) -> RungeKuttaFlow:
