@@ -69,8 +69,8 @@ class IntegratedMembrane(AbstractReadout):
 class MaxMembrane(AbstractReadout):
     """The largest of the output neurons' membrane potentials at the saved times; the highest one names the class.
 
-    For neurons that do not spike. The derivative is that of the potential at the saved time where it is largest: save as
-    many as the potential needs to be followed.
+    For neurons that do not spike. The derivative is that of the potential at the saved time where it is largest: save
+    as many as the potential needs to be followed.
     """
 
     population: str = eqx.field(static=True, default="out")

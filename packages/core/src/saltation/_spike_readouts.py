@@ -13,9 +13,9 @@ from ._spikes import Spikes
 
 
 class SpikeTimes(AbstractReadout):
-    """The first `room` spike times of each output neuron, `[n, room]`, `inf` where there are fewer: for losses on trains.
+    """The first `room` spike times of each output neuron, `[n, room]`, `inf` where there are fewer.
 
-    There is no class. More spikes than `room` are left out: set it to the method's `max_spikes` to have all.
+    For losses on trains; there is no class. More spikes than `room` are left out: set it to the method's `max_spikes` to have all.
     """
 
     population: str = eqx.field(static=True, default="out")
@@ -109,9 +109,9 @@ class Pseudospikes(AbstractReadout):
     """Each output neuron's first spike time, and where it is silent the time at which it would spike if driven on.
 
     A spike that leaves the trial at its end becomes a pseudospike, and one that enters it was one: there is always a
-    time, and a gradient. `remaining(state)` says how long a neuron of that state at `t1` still takes, `[n]`; it is 0 for
-    a neuron that is about to spike. Where the potential itself runs away, as in a quadratic integrate-and-fire neuron,
-    whose `QIF.time_to_spike` is such a function, the time is smooth across the end of the trial.
+    time, and a gradient. `remaining(state)` says how long a neuron of that state at `t1` still takes, `[n]`; it is 0
+    for a neuron that is about to spike. Where the potential itself runs away, as in a quadratic integrate-and-fire
+    neuron, whose `QIF.time_to_spike` is such a function, the time is smooth across the end of the trial.
 
     **Arguments:** `t1`: the end of the trial; `remaining`: a function of the final state.
 

@@ -8,7 +8,7 @@ def van_rossum_distance(times: Float[Array, "n k"], target: Float[Array, "n m"],
     """The squared van Rossum distance of two spike trains, summed over units.
 
     Each spike becomes an exponential, `f(t) = sum_k exp(-(t - t_k) / tau)` from `t_k` on; the distance is
-    `1 / tau int (f - g)^2 dt`, which is `1/2` for a spike more or less. It has a closed form, a sum over pairs of spikes.
+    `1 / tau int (f - g)^2 dt`, which is `1/2` for a spike more or less. Its closed form is a sum over pairs of spikes.
 
     **Arguments:**
 
