@@ -15,7 +15,7 @@ from ._spikes import Spikes
 class SpikeTimes(AbstractReadout):
     """The first `room` spike times of each output neuron, `[n, room]`, `inf` where there are fewer.
 
-    For losses on trains; there is no class. More spikes than `room` are left out: set it to the method's `max_spikes` to have all.
+    For losses on trains; there is no class. More spikes than `room` are left out: the method's `max_spikes` has all.
     """
 
     population: str = eqx.field(static=True, default="out")
