@@ -99,7 +99,7 @@ def test_dendritic_lif():
     y = v_d - 0.5
     shape = lambda y: np.exp(-y / 0.15) / (1 + np.exp(-y / 0.05))  # noqa: E731
     peak = shape(np.linspace(-0.5, 1.0, 1_000_001)).max()
-    dv = (-v + 0.1 * (v_d - v) + 4.0 * ca + i + CURRENT) / 20.0
+    dv = (-v + 0.1 * (v_d - v) + 3.0 * ca + i + CURRENT) / 20.0
     dv_d = (-v_d - 0.1 * (v_d - v) + i_d) / 10.0
     field = _field(DendriticLIF(2), DendriticLIFState(v, v_d, ca, i, i_d))
     np.testing.assert_allclose(field.ca, (shape(y) / peak - ca) / 5.0, rtol=1e-9)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-def van_rossum_distance(times: Float[Array, "n k"], target: Float[Array, "n m"], *, tau: float) -> Float[Array, ""]:
+def van_rossum_distance(times: Float[Array, "n k"], target: Float[Array, "units m"], *, tau: float) -> Float[Array, ""]:
     """The squared van Rossum distance of two spike trains, summed over units.
 
     Each spike becomes an exponential, `f(t) = sum_k exp(-(t - t_k) / tau)` from `t_k` on; the distance is

@@ -44,7 +44,7 @@ class DendriticLIF(st.AbstractODENeuron):
     - `v_ca`: where dendritic action potentials begin (0.5).
     - `slope`: how gradually they begin (0.05). `width`: over which rise of the dendrite's potential they fall by a
       factor of e (0.15). `peak` makes 1 the largest value of `f`.
-    - `g_ca`: how strongly a dendritic action potential drives the soma (4, in that unit).
+    - `g_ca`: how strongly a dendritic action potential drives the soma (3, in that unit).
     - `g_axial`: how strongly soma and dendrite pull each other along, over the leak (0.1).
 
     Each is a Python number (fixed), or an array `[]` or of the population's shape (trainable). Both potentials start at
@@ -72,7 +72,7 @@ class DendriticLIF(st.AbstractODENeuron):
     v_ca: Parameter = eqx.field(converter=as_parameter, default=0.5, kw_only=True)
     slope: Parameter = eqx.field(converter=as_parameter, default=0.05, kw_only=True)
     width: Parameter = eqx.field(converter=as_parameter, default=0.15, kw_only=True)
-    g_ca: Parameter = eqx.field(converter=as_parameter, default=4.0, kw_only=True)
+    g_ca: Parameter = eqx.field(converter=as_parameter, default=3.0, kw_only=True)
     g_axial: Parameter = eqx.field(converter=as_parameter, default=0.1, kw_only=True)
 
     def __check_init__(self):

@@ -27,10 +27,12 @@ def first_spike_recipe(
     keep_firing: float,
     summary: str,
     own: float = 1.2,
+    own_start: float | None = None,
     trainable: tuple[str, ...] = ("weight",),
     augment: Callable[[Array, PRNGKeyArray], Array] | None = None,
 ) -> st.Experiment:
-    """Layers of `sizes`, whose outputs get a fixed current `own` each; the first spike names the class.
+    """Layers of `sizes`, whose outputs get a fixed current `own` each, from `own_start` on; the first spike names the
+    class.
 
     **Arguments:** `encode(x)`: of one sample; `weights`: how each connection's are drawn; the others as in
     `saltation.first_spike_experiment`.
@@ -45,7 +47,11 @@ def first_spike_recipe(
         return st.Network(inputs, layers.neurons, [*layers.connections, steady], layers.outputs)
 
     def stimulus(x: Array) -> st.Stimulus:
-        return {"in": encode(x), "bias": st.Current(jnp.ones(sizes[-1], x.dtype))}
+        steady = jnp.ones(sizes[-1], x.dtype)
+        if own_start is None:
+            return {"in": encode(x), "bias": st.Current(steady)}
+        start = jnp.array([0.0, own_start], x.dtype)
+        return {"in": encode(x), "bias": st.Current(jnp.stack([0.0 * steady, steady]), start)}
 
     return st.first_spike_experiment(
         name=name,

@@ -16,9 +16,9 @@ def dendritic_xor(
     *,
     epochs: int = 60,
     batch_size: int = 4,
-    learning_rate: float = 0.05,
+    learning_rate: float = 0.02,
     temperature: float = 10.0,
-    existence: float = 0.1,
+    existence: float = 2.0,
     step: float = 1.0,
 ) -> st.Experiment:
     """The exclusive or in a single neuron: it spikes before a deadline if exactly one of its two inputs is active.
@@ -93,11 +93,12 @@ def delayed_xor(
         keys = jax.random.split(key, 2 * len(_PORTS) + 1)
         units = st.get_neuron("egru")(
             hidden,
-            b_update=jnp.full(hidden, -3.0),
+            v_threshold=0.3,
+            b_update=jnp.full(hidden, -2.0),
             b_reset=jnp.zeros(hidden),
             b_candidate=jnp.zeros(hidden),
         )
-        draw_in, draw = st.normal(0.0, 4.0), st.normal(0.0, 1.0)
+        draw_in, draw = st.normal(0.0, 6.0), st.normal(0.0, 2.0)
         connections = [
             st.Connection("in", "memory", st.Dense(draw_in(k, 2, hidden)), port=port)
             for port, k in zip(_PORTS, keys, strict=False)
@@ -137,7 +138,7 @@ def regression(
     epochs: int = 100,
     batch_size: int = 50,
     learning_rate: float = 0.01,
-    max_spikes: int = 6,
+    max_spikes: int = 10,
 ) -> st.Experiment:
     """A sine as a function of spike times: the membrane potential of an output that does not spike, at the end.
 

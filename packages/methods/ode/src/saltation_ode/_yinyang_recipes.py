@@ -1,5 +1,7 @@
 """Yin-Yang by the first spikes of neurons other than the leaky integrate-and-fire one. Times are in ms."""
 
+import math
+
 import diffrax
 
 import saltation as st
@@ -97,7 +99,9 @@ def yinyang_izhikevich(
     return _numerical(
         name="ode/yinyang-izhikevich",
         once=once,
-        own=6.0,
+        # It charges in a few milliseconds: a current from the start would leave no time for the hidden neurons.
+        own=4.5,
+        own_start=30.0,
         weights=(st.normal(15.0, 10.0), st.normal(3.0, 8.0)),
         hidden=hidden,
         step=step,
@@ -146,6 +150,7 @@ def _numerical(
     name: str,
     once: st.AbstractNeuron,
     own: float,
+    own_start: float | None = None,
     weights: tuple,
     hidden: int,
     step: float,
@@ -164,8 +169,9 @@ def _numerical(
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
         weights=weights,
         own=own,
+        own_start=own_start,
         t1=80.0,
-        method=ODE(max_spikes=1, solver=diffrax.Bosh3(), step=step),
+        method=ODE(max_spikes=1, solver=diffrax.Bosh3(), step=step, max_steps=math.ceil(200 / step)),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
