@@ -177,7 +177,7 @@ def test_van_rossum_distance_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="2 and 1 units"):
         st.van_rossum_distance(TRAINS[0], TRAINS[1][:1], tau=2.0)
     with pytest.raises(ValueError, match="tau=0"):
-        st.van_rossum_distance(*TRAINS, tau=0)
+        st.van_rossum_distance(*TRAINS, tau=0.0)
 
 
 def test_squared_error():

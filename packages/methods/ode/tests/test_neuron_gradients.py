@@ -25,7 +25,7 @@ MODELS = {
     "adex": (AdEx(), 2500.0, ("current",)),
     "izhikevich": (Izhikevich(), 25.0, ("current",)),
 }
-STEPS = {"eif": 0.05, "adex": 0.05}
+STEPS = {"eif": 0.05, "adex": 0.05, "egru": 0.05}
 
 
 @pytest.mark.parametrize(
