@@ -128,8 +128,8 @@ def neurons():
     potential = jnp.linspace(0.0, 1.5, 301)
     axes.flat[8].plot(potential, DendriticLIF(1).activation(potential), color=BLUE, lw=1.0)
     axes.flat[8].set(title="dendritic LIF", xlabel="potential of the dendrite", ylabel="its action potential")
-    for axis in axes.flat[:8]:
-        axis.set(xlabel="time [ms]" if axis in axes[-1] else "", xticklabels=None if axis in axes[-1] else [])
+    for axis in axes[-1, :2]:
+        axis.set(xlabel="time [ms]")
     return figure
 
 

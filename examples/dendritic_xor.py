@@ -26,7 +26,7 @@ figure, (top, bottom) = plt.subplots(2, 4, figsize=(8, 3.6), sharex=True, sharey
 for column, bits in enumerate(([0, 0], [0, 1], [1, 0], [1, 1])):
     solution = solve(weight, jnp.array(bits))
     time = float(solution.spikes["cell"].first()[0])
-    print(f"inputs {bits}: {'spikes at %.1f ms' % time if time < T1 else 'silent'}")
+    print(f"inputs {bits}:", f"spikes at {time:.1f} ms" if time < T1 else "silent")
     state = solution.states["cell"].inner
     top[column].plot(times, state.v_dendrite[:, 0], color="#D55E00", label="dendrite")
     top[column].plot(times, state.ca[:, 0], color="#009E73", label="its action potential")
