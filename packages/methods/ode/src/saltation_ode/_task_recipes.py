@@ -24,8 +24,8 @@ def dendritic_xor(
     """The exclusive or in a single neuron: it spikes before a deadline if exactly one of its two inputs is active.
 
     An active input sends a spike every 4 ms to the dendrite, whose action potentials are the weaker the stronger it is
-    driven: one input makes the soma spike, and both together do not. It starts silent. Gidon et al., Science 367
-    (2020).
+    driven: one input makes the soma spike, and both together do not. It starts silent, since even one input is too
+    strong at first. Gidon et al., Science 367 (2020).
 
     **Arguments:** `temperature` of the loss in ms; `existence`: strength of the pull towards the threshold while it is
     silent; `step` of the solver.
@@ -39,7 +39,7 @@ def dendritic_xor(
         return {"in": st.Spikes.from_dense(times)}
 
     def model(key: PRNGKeyArray) -> st.Model:
-        weight = jax.random.uniform(key, (2, 1), minval=0.05, maxval=0.15)
+        weight = jax.random.uniform(key, (2, 1), minval=0.9, maxval=1.3)
         connection = st.Connection("in", "out", st.Dense(weight), port="dendrite")
         return st.Model(st.Network({"in": 2}, {"out": once}, [connection], ["out"]), st.SpikesBefore(deadline, t1))
 
