@@ -8,7 +8,6 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 import saltation as st
@@ -21,6 +20,7 @@ from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, derivative
 from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
+from ._outcome import check_start, result_of
 from ._search import Flags, Summary, search
 
 
@@ -164,7 +164,7 @@ class ODE(st.AbstractReplayMethod):
             final=final,
             updates={},
             stats=jax.lax.stop_gradient(stats),
-            result=_result(flags, stimulus, network, samples, t1, final),
+            result=result_of(flags, stimulus, network, samples, t1, final),
         )
         return st.finish(solution, throw=throw)
 
@@ -183,7 +183,7 @@ class ODE(st.AbstractReplayMethod):
             state[name] = jax.tree.map(lambda x, n=neuron.size: _cast(x, dtype).reshape(n), start)
             arrivals[name], drive[name] = external_arrivals(network, name, outside, dtype)
         links = internal_links(network, names, dtype)
-        _check_start(neurons, state)
+        check_start(neurons, state)
         return Component(
             neurons,
             flows,
@@ -283,46 +283,3 @@ def _flatten_parameters(name: str, neuron: st.AbstractNeuron, dtype) -> st.Abstr
 
 def _reshape(tree: Any, shape: tuple[int, ...]) -> Any:
     return jax.tree.map(lambda x: x.reshape(shape), tree)
-
-
-def _check_start(neurons: dict[str, st.AbstractNeuron], state: dict[str, Any]) -> None:
-    """Where values are known, a guard that is not below zero is a mistake in the parameters."""
-    for name, neuron in neurons.items():
-        for what, at in (("at the start", state[name]), ("right after a reset", neuron.reset(state[name]))):
-            guard = neuron.guard(at)
-            if not isinstance(guard, Tracer) and bool(jnp.any(guard >= 0)):
-                raise ValueError(
-                    f"The neurons {name!r} are at or above their threshold {what}; expected them below. Check v_reset, "
-                    "v_threshold and the initial state."
-                )
-
-
-def _result(flags: list[Flags], stimulus, network, samples: Array, t1: float, final) -> st.RESULTS:
-    total = Flags(*(jnp.any(jnp.stack(each)) for each in zip(*flags, strict=True)))
-    times = [source.time for source in stimulus.values() if isinstance(source, st.Spikes)]
-    currents = [source for source in stimulus.values() if isinstance(source, st.Current)]
-    # Comparisons with NaN are false, so each test is written as what must hold.
-    good_times = [jnp.all(time >= 0) for time in times]
-    good_input = jnp.all(jnp.stack([*good_times, *(_finite(leaf) for leaf in _floats((network, currents)))]))
-    bad_samples = ~jnp.all((samples >= 0) & (samples <= t1)) | jnp.any(samples[1:] < samples[:-1])
-    finite = jnp.all(jnp.stack([_finite(leaf) for leaf in _floats(final)]))
-    result = st.RESULTS.successful
-    for failed, outcome in (
-        (total.guard_at_start, st.RESULTS.guard_at_start),
-        (total.max_steps_reached, st.RESULTS.max_steps_reached),
-        (total.max_spikes_reached, st.RESULTS.max_spikes_reached),
-        (total.diverged | ~finite, st.RESULTS.diverged),
-        (bad_samples, st.RESULTS.bad_save_times),
-        (~good_input, st.RESULTS.non_finite_input),
-    ):
-        result = st.RESULTS.where(failed, outcome, result)
-    return result
-
-
-def _floats(tree: Any) -> list[Array]:
-    return [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
-
-
-def _finite(x: Array) -> Array:
-    """Whether all of `x` is finite, from its largest magnitude: one reduction."""
-    return jnp.max(jnp.abs(x), initial=0.0) < jnp.inf
