@@ -41,6 +41,7 @@ def _hidden_spikes(experiment: st.Experiment, seed: int) -> int:
     return int(jnp.sum(spikes(jnp.asarray(inputs, jnp.float32))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", SHORT)
 def test_a_network_of_silent_hidden_neurons_learns(recipe, tmp_path):
     options, scale, goal = SHORT[recipe]

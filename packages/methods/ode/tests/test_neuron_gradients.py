@@ -29,7 +29,7 @@ STEPS = {"eif": 0.05, "adex": 0.05}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in ("alif", "egru", "dendritic_lif") else slow) for name in MODELS]
+    "name", [pytest.param(name, marks=() if name in ("alif", "egru") else slow) for name in MODELS]
 )
 def test_gradient_by_every_parameter(name, differentiated):
     prototype, weight, ports = MODELS[name]
