@@ -167,6 +167,36 @@ def accuracy():
     return figure
 
 
+def memory():
+    """What a gradient through a recurrent network takes, for ever longer trials."""
+    size, rate = 20, 0.5  # neurons, and input spikes a millisecond
+    lengths = [200, 600, 2000]  # ms
+
+    def needed(length, recompute):
+        random = np.random.default_rng(0)
+        times = np.sort(random.uniform(0.0, length, (size, int(rate * length / size))), axis=1)
+        stimulus = {"in": st.Spikes.from_dense(times)}
+        net = st.recurrent(size, {"n": LIF(size)}, delay=2.0, weight_in=st.normal(3.0, 4.0), key=jax.random.key(0))
+        method = st.get_method("ode")(max_spikes=int(0.02 * length), recompute=recompute)
+
+        @eqx.filter_jit
+        @eqx.filter_grad
+        def gradient(net):
+            solution = method.solve(net, stimulus, t1=float(length), throw=False)
+            return jnp.sum(solution.final["n"].v)
+
+        return gradient.lower(net).compile().compiled.memory_analysis().temp_size_in_bytes / 2**20
+
+    figure, axis = plt.subplots(figsize=(4.6, 3.2))
+    for recompute, colour, label in ((False, RED, "states kept"), (True, BLUE, "recompute=True")):
+        found = [needed(length, recompute) for length in lengths]
+        print(label, dict(zip(lengths, np.round(found, 2).tolist())))
+        axis.loglog(lengths, found, "o-", color=colour, label=label)
+    axis.set(xlabel="length of the trial [ms]", ylabel="memory of a gradient [MiB]", title="20 recurrent LIF neurons")
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def yinyang():
     """What examples/train_yinyang.py has learnt, and how one point is told."""
     jax.config.update("jax_enable_x64", False)
@@ -339,7 +369,7 @@ def roughsde():
     return figure
 
 
-FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, yinyang, bss2, roughsde)}
+FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, memory, yinyang, bss2, roughsde)}
 
 if __name__ == "__main__":
     main(sys.argv[1:])
