@@ -44,8 +44,7 @@ class ODE(st.AbstractReplayMethod):
       that of time. With 0 they are exact. A larger one bounds the gradient of spikes that barely touch the threshold,
       and is a bias: it shrinks the derivatives of spikes with a smaller slope.
     - `recompute`: for long trials, keep no states between events for the backward pass but compute them again. The
-      same gradient to rounding, for about half again the time; layers of LIF neurons that do not feed back keep none
-      in any case.
+      same gradient to rounding, for one more pass; layers of LIF neurons that do not feed back keep none in any case.
 
     **Raises:** `ValueError` for settings out of range.
 

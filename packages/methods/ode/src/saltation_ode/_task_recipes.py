@@ -72,7 +72,7 @@ def delayed_xor(
     epochs: int = 60,
     batch_size: int = 50,
     learning_rate: float = 0.02,
-    max_spikes: int = 4,
+    max_spikes: int = 12,
     step: float = 2.0,
 ) -> st.Experiment:
     """The delayed-memory exclusive or: two bits, 20 to 60 ms apart, by recurrent gated units; read from their states.
