@@ -72,7 +72,7 @@ KNOWN = (
         },
     ),
     KnownPlugin("saltation-torch", "packages/interop/torch", {"converter": ("torch",)}),
-    KnownPlugin("saltation-nir", "packages/interop/nir", {"converter": ("nir",)}),
+    KnownPlugin("saltation-nir", "packages/interop/nir", {"converter": ("nir", "from_nir")}),
 )
 
 
