@@ -20,6 +20,8 @@ def main() -> int:
         for package in found.values()
         for problem in check(package, version, pin)
     ]
+    if f"\nversion: {version}\n" not in (ROOT / "CITATION.cff").read_text():
+        problems.append(f"CITATION.cff: expected version: {version}")
     everything = {canonicalize_name(requirement.name) for requirement in core.extras["all"]}
     for missing in sorted(set(found) - NOT_IN_ALL - everything):
         problems.append(f"packages/core: the extra `all` lacks {missing}")

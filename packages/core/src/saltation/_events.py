@@ -37,8 +37,9 @@ def spikes_from_events(events: np.ndarray, shape: Sequence[int], *, time_unit: f
             f"spikes_from_events got an array with the fields {list(names)}; expected x and t, and y and p if there "
             "are any."
         )
-    place = {name: events[name].astype(np.int64) if name in names else np.zeros(len(events), np.int64) for name in
-    "xyp"} for name, limit in (("x", width), ("y", height), ("p", polarities)):
+    none = np.zeros(len(events), np.int64)
+    place = {name: events[name].astype(np.int64) if name in names else none for name in "xyp"}
+    for name, limit in (("x", width), ("y", height), ("p", polarities)):
         outside = (place[name] < 0) | (place[name] >= limit)
         if outside.any():
             first = int(np.argmax(outside))
