@@ -3,6 +3,7 @@
 Nothing here names a package: lists come from packages/**/pyproject.toml through tools/workspace.py.
 """
 
+import shutil
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -138,6 +139,17 @@ def docs(session: nox.Session) -> None:
     pages = [] if "--no-code" in session.posargs else ["tests/test_documents.py"]
     session.run("pytest", "tests/test_site.py", *pages, *arguments, env={"SALTATION_SITE": "site"})
     session.log(f"The site, to open in a browser: {ROOT / 'site' / 'index.html'}")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheels of all packages in dist/, each installed alone in a clean environment and tried. Arguments name some."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install("-c", CONSTRAINTS, *BUILD_TOOLS, "packaging", "virtualenv")
+    paths = [str(package.path) for package in PACKAGES.values()]
+    session.run("python", "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", str(dist), *paths)
+    session.run("python", "tools/check_alone.py", str(dist), *session.posargs)
 
 
 @nox.session

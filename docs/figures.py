@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import saltation as st
-from saltation_neurons import EIF, LIF, QIF, AdEx, Izhikevich, Refractory, StochasticLIF
+from saltation_neurons import ALIF, EGRU, EIF, LIF, QIF, AdEx, DendriticLIF, Izhikevich, Refractory, StochasticLIF
 from saltation_roughsde import Increments, RoughSDE
 
 HERE = Path(__file__).parent
@@ -89,6 +89,7 @@ def neurons():
         "EIF": (EIF(1), 200.0, (-30.0, -68.0)),
         "AdEx": (AdEx(1), 900.0, (-30.0, -70.6)),
         "Izhikevich, chattering": (Izhikevich(1, c=-50.0, d=2.0), 10.0, (30.0, -50.0)),
+        "ALIF": (ALIF(1, tau_adapt=40.0), 3.0, None),
     }
     times = jnp.linspace(0.0, 120.0, 2401)
     method = st.get_method("ode")(max_spikes=40)
@@ -98,14 +99,36 @@ def neurons():
         net = st.Network({"in": 1}, {"out": neuron}, [st.Connection("in", "out", st.Dense([[1.0]]))], ["out"])
         return method.solve(net, stimulus, t1=120.0, save=st.Save(states_at=times))
 
-    figure, axes = plt.subplots(3, 2, figsize=(8.0, 4.6), sharex=True)
+    figure, axes = plt.subplots(3, 3, figsize=(8.6, 4.6))
     for axis, (name, (neuron, current, jump)) in zip(axes.flat, models.items()):
         solution = solve(neuron, {"in": st.Current(jnp.array([current]))})
         axis.plot(times, solution.states["out"].v[:, 0], color=BLUE, lw=1.0)
         # The upstroke is faster than the samples.
-        axis.vlines(solution.spikes["out"].to_dense(40)[0], *jump, color=BLUE, lw=1.0)
-        axis.set(title=name, ylabel="$v$" if abs(jump[0]) <= 10 else "$v$ [mV]")
-    for axis in axes[-1]:
+        if jump is not None:
+            axis.vlines(solution.spikes["out"].to_dense(40)[0], *jump, color=BLUE, lw=1.0)
+        axis.set(title=name, ylabel="$v$" if jump is None or abs(jump[0]) <= 10 else "$v$ [mV]")
+    axes.flat[6].plot(times, 1.0 + solution.states["out"].a[:, 0], color=GREY, lw=1.0, label="threshold")
+    axes.flat[6].legend(frameon=False, fontsize=7)
+
+    opening, memory = jnp.array([10.0, 75.0]), jnp.array([8.0, 40.0])
+    gated = EGRU(1, b_update=-4.0, v_threshold=0.9)
+    connections = [
+        st.Connection("memory", "out", st.Dense([[3.0]])),
+        st.Connection("opening", "out", st.Dense([[9.0]]), port="update"),
+    ]
+    net = st.Network({"memory": 1, "opening": 1}, {"out": gated}, connections, ["out"])
+    stimulus = {"memory": st.Spikes.from_dense(memory[None]), "opening": st.Spikes.from_dense(opening[None])}
+    solution = method.solve(net, stimulus, t1=120.0, save=st.Save(states_at=times))
+    axes.flat[7].plot(times, solution.states["out"].v[:, 0], color=BLUE, lw=1.0)
+    axes.flat[7].plot(memory, [-0.05] * 2, "^", color=GREEN, ms=5, label='"current"')
+    axes.flat[7].plot(opening, [-0.05] * 2, "^", color=RED, ms=5, label='"update"')
+    axes.flat[7].set(title="EGRU, closed but for its gate", ylabel="$v$")
+    axes.flat[7].legend(frameon=False, fontsize=7)
+
+    potential = jnp.linspace(0.0, 1.5, 301)
+    axes.flat[8].plot(potential, DendriticLIF(1).activation(potential), color=BLUE, lw=1.0)
+    axes.flat[8].set(title="dendritic LIF", xlabel="potential of the dendrite", ylabel="its action potential")
+    for axis in axes[-1, :2]:
         axis.set(xlabel="time [ms]")
     return figure
 
@@ -140,6 +163,36 @@ def accuracy():
     axis.loglog(steps, errors[:, 1], "s-", color=RED, label="gradient (relative)")
     axis.axhline(max(abs(float(default[0] - time)), 1e-16), color=GREY, ls="--", label="spike time, default tolerance")
     axis.set(xlabel="fixed step [ms]", ylabel="error", title="QIF neuron, float64")
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def memory():
+    """What a gradient through a recurrent network takes, for ever longer trials."""
+    size, rate = 20, 0.5  # neurons, and input spikes a millisecond
+    lengths = [200, 600, 2000]  # ms
+
+    def needed(length, recompute):
+        random = np.random.default_rng(0)
+        times = np.sort(random.uniform(0.0, length, (size, int(rate * length / size))), axis=1)
+        stimulus = {"in": st.Spikes.from_dense(times)}
+        net = st.recurrent(size, {"n": LIF(size)}, delay=2.0, weight_in=st.normal(3.0, 4.0), key=jax.random.key(0))
+        method = st.get_method("ode")(max_spikes=int(0.02 * length), recompute=recompute)
+
+        @eqx.filter_jit
+        @eqx.filter_grad
+        def gradient(net):
+            solution = method.solve(net, stimulus, t1=float(length), throw=False)
+            return jnp.sum(solution.final["n"].v)
+
+        return gradient.lower(net).compile().compiled.memory_analysis().temp_size_in_bytes / 2**20
+
+    figure, axis = plt.subplots(figsize=(4.6, 3.2))
+    for recompute, colour, label in ((False, RED, "states kept"), (True, BLUE, "recompute=True")):
+        found = [needed(length, recompute) for length in lengths]
+        print(label, dict(zip(lengths, np.round(found, 2).tolist())))
+        axis.loglog(lengths, found, "o-", color=colour, label=label)
+    axis.set(xlabel="length of the trial [ms]", ylabel="memory of a gradient [MiB]", title="20 recurrent LIF neurons")
     axis.legend(frameon=False, fontsize=8)
     return figure
 
@@ -316,7 +369,7 @@ def roughsde():
     return figure
 
 
-FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, yinyang, bss2, roughsde)}
+FIGURES = {function.__name__: function for function in (gradient, neurons, accuracy, memory, yinyang, bss2, roughsde)}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -14,6 +14,7 @@ SHORT = {
     "ode/yinyang": ({"epochs": 8}, 0.8),
     "ode/yinyang-state": ({"epochs": 8}, 0.55),
     "ode/yinyang-qif": ({"epochs": 2, "hidden": 10}, 0.5),
+    "ode/dendritic-xor": ({"epochs": 20}, 1.0),
     "ode/digits": ({"epochs": 8, "hidden": 50}, 0.85),
     "equilibrium/digits": ({"epochs": 8}, 0.9),
 }

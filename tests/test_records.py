@@ -9,6 +9,7 @@ import pytest
 import saltation as st
 from saltation.plugins import list_plugins, records
 
+ROOT = Path(__file__).parents[1]
 KINDS = ("neuron", "method", "backend", "dataset", "encoder", "loss", "recipe", "report", "converter")
 RECORDS = [(kind, name) for kind in KINDS for name in records(kind)]
 CLASSES = {"neuron": "AbstractNeuron", "method": "AbstractMethod", "backend": "AbstractBackend"}
@@ -61,3 +62,11 @@ def test_every_recipe_builds_an_experiment_of_registered_parts(name):
     st.check_needs(experiment.method, experiment.loss.needs, "the loss")
     st.check_needs(experiment.method, model.readout.needs, "the read-out")
     assert any(jax.tree.leaves(st.trainable(model, *experiment.trainable)))
+
+
+@pytest.mark.parametrize("name", records("method"))
+def test_every_method_says_what_to_cite(name):
+    cited = getattr(records("method")[name], "cite")  # noqa: B009
+    assert cited.startswith("@") and "title = " in cited and "year = {20" in cited
+    title = cited.partition("title = {")[2].partition("},\n")[0].replace("{", "").replace("}", "")
+    assert title.lower() in (ROOT / "CITATION.cff").read_text().lower()

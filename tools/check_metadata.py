@@ -5,8 +5,8 @@ import sys
 from packaging.utils import canonicalize_name
 from workspace import ROOT, Package, packages
 
-# Not part of `saltation[all]`: core itself, and what only plugin authors need.
-NOT_IN_ALL = {"saltation", "saltation-testing"}
+# Not part of `saltation[all]`: core itself, what only plugin authors need, and PyTorch, which is larger than all the
+# rest. NOT_IN_ALL = {"saltation", "saltation-testing", "saltation-torch"}
 
 
 def main() -> int:
@@ -20,6 +20,8 @@ def main() -> int:
         for package in found.values()
         for problem in check(package, version, pin)
     ]
+    if f"\nversion: {version}\n" not in (ROOT / "CITATION.cff").read_text():
+        problems.append(f"CITATION.cff: expected version: {version}")
     everything = {canonicalize_name(requirement.name) for requirement in core.extras["all"]}
     for missing in sorted(set(found) - NOT_IN_ALL - everything):
         problems.append(f"packages/core: the extra `all` lacks {missing}")

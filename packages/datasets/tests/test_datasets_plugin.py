@@ -19,8 +19,9 @@ def _target(spec):
 
 
 def test_all_data_sets_are_registered():
-    known = ["yinyang", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "cifar100", "grasshopper"]
-    assert list(SPECS) == known
+    generated = ["yinyang", "xor", "delayed_xor", "sine"]
+    read = ["shd", "digits", "mnist", "fashion_mnist", "n_mnist", "cifar10", "cifar100", "grasshopper"]
+    assert list(SPECS) == generated + read
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -36,7 +37,7 @@ def test_target_has_the_signature_of_a_data_set(name):
     assert parameters["download"].default is False
 
 
-@pytest.mark.parametrize("name", ["yinyang", "digits"])
+@pytest.mark.parametrize("name", ["yinyang", "xor", "delayed_xor", "sine", "digits"])
 def test_offline_data_sets_load_by_default(name):
     dataset = _target(SPECS[name])(data_dir="nowhere", download=False)
     assert dataset.name == name

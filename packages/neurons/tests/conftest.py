@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from saltation_neurons import EIF, IF, LIF, QIF, AdEx, AtMostOnce, Izhikevich, Refractory
+from saltation_neurons import ALIF, EGRU, EIF, IF, LIF, QIF, AdEx, AtMostOnce, DendriticLIF, Izhikevich, Refractory
 
 NEURONS = {
     "lif": lambda: LIF(3),
@@ -16,6 +16,9 @@ NEURONS = {
     "eif": lambda: EIF(3),
     "adex": lambda: AdEx(3),
     "izhikevich": lambda: Izhikevich(3),
+    "alif": lambda: ALIF(3),
+    "egru": lambda: EGRU(3),
+    "dendritic_lif": lambda: DendriticLIF(3),
     "if": lambda: IF(3),
     "if_delta": lambda: IF(3, tau_syn=None, reset_mode="subtract"),
     "at_most_once": lambda: AtMostOnce(LIF(3)),

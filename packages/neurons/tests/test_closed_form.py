@@ -190,7 +190,7 @@ def test_flow_has_finite_gradients_with_respect_to_its_constants(model, getkey):
 
 
 def test_models_without_a_closed_form_have_none(neuron):
-    has = {"LIF", "IF", "AtMostOnce", "Refractory"}
+    has = {"LIF", "ALIF", "IF", "AtMostOnce", "Refractory"}
     inner = getattr(neuron, "inner", None)
     expected = type(neuron).__name__ in has and type(inner).__name__ != "AdEx"
     assert (neuron.closed_form() is not None) == expected

@@ -2,7 +2,20 @@
 
 import jax.numpy as jnp
 
-from saltation_neurons import EIF, IF, LIF, QIF, AdEx, AtMostOnce, Izhikevich, Refractory, StochasticLIF
+from saltation_neurons import (
+    ALIF,
+    EGRU,
+    EIF,
+    IF,
+    LIF,
+    QIF,
+    AdEx,
+    AtMostOnce,
+    DendriticLIF,
+    Izhikevich,
+    Refractory,
+    StochasticLIF,
+)
 from saltation_testing import AbstractNeuronConformance
 
 
@@ -24,6 +37,24 @@ class TestUpstroke(AbstractNeuronConformance):
         "adaptive": AdEx(3, a=jnp.array([2.0, 4.0, 0.0])),
         "Izhikevich": Izhikevich(3, a=jnp.array([0.02, 0.1, 0.02])),
     }
+
+
+class TestAdaptive(AbstractNeuronConformance):
+    neurons = {
+        "equal": ALIF(3, tau_mem=10.0, tau_syn=10.0, tau_adapt=10.0, v_leak=0.2, beta=1.0),
+        "trained": ALIF(3, tau_mem=jnp.array([10.0, 20.0, 5.0]), tau_adapt=jnp.array(8.0), beta=jnp.array(2.0)),
+    }
+
+
+class TestGated(AbstractNeuronConformance):
+    duration = 200.0
+    ports = ("current", "recurrent", "update", "reset")
+    neurons = {"gated": EGRU(3, b_update=jnp.array([0.0, 0.5, 1.0]), b_candidate=2.0)}
+
+
+class TestDendritic(AbstractNeuronConformance):
+    ports = ("current", "dendrite")
+    neurons = {"two compartments": DendriticLIF(3, v_ca=jnp.array([0.5, 0.4, 0.6]))}
 
 
 class TestIntegrate(AbstractNeuronConformance):

@@ -5,12 +5,18 @@ import numpy as np
 import pytest
 
 from saltation_neurons import (
+    ALIF,
+    EGRU,
     EIF,
     IF,
     LIF,
     QIF,
     AdEx,
     AdExState,
+    ALIFState,
+    DendriticLIF,
+    DendriticLIFState,
+    EGRUState,
     EIFState,
     IFState,
     Izhikevich,
@@ -65,6 +71,48 @@ def test_izhikevich():
     _close(_field(Izhikevich(2), IzhikevichState(v, u, i)), dv, 0.02 * (0.2 * v - u), -i / 5.0)
 
 
+def test_alif():
+    v, i, a = np.array([0.2, -0.4]), np.array([1.5, 0.1]), np.array([0.3, 0.0])
+    neuron = ALIF(2, tau_mem=10.0, tau_syn=3.0, tau_adapt=50.0, v_leak=0.1)
+    _close(_field(neuron, ALIFState(v, i, a)), (0.1 - v + i + CURRENT) / 10.0, -i / 3.0, -a / 50.0)
+
+
+def test_egru():
+    v, *arrived = (np.array([0.2, -0.4]) + 0.1 * n for n in range(5))
+    current, recurrent, update, reset = arrived
+    u, r = 1 / (1 + np.exp(1.0 - update)), 1 / (1 + np.exp(-reset - 0.5))
+    z = np.tanh(current + r * recurrent - 0.2 + CURRENT)
+    neuron = EGRU(2, b_update=-1.0, b_reset=0.5, b_candidate=-0.2)
+    _close(_field(neuron, EGRUState(v, *arrived)), u * (z - v) / 20.0, *(-a / 5.0 for a in arrived))
+
+
+def test_egru_keeps_its_memory_while_the_update_gate_is_closed():
+    neuron = EGRU(1, b_update=-30.0, b_candidate=3.0)
+    state = neuron.init()._replace(v=jnp.array([0.4]))
+    assert abs(_field(neuron, state).v[0]) < 1e-12
+    opened = neuron.receive(state, jnp.array([30.0]), "update")
+    assert _field(neuron, opened).v[0] > 0.01
+
+
+def test_dendritic_lif():
+    v, v_d, ca, i, i_d = (np.array([0.2, 0.6]) + 0.1 * n for n in range(5))
+    y = v_d - 0.5
+    shape = lambda y: np.exp(-y / 0.15) / (1 + np.exp(-y / 0.05))  # noqa: E731
+    peak = shape(np.linspace(-0.5, 1.0, 1_000_001)).max()
+    dv = (-v + 0.1 * (v_d - v) + 3.0 * ca + i + CURRENT) / 20.0
+    dv_d = (-v_d - 0.1 * (v_d - v) + i_d) / 10.0
+    field = _field(DendriticLIF(2), DendriticLIFState(v, v_d, ca, i, i_d))
+    np.testing.assert_allclose(field.ca, (shape(y) / peak - ca) / 5.0, rtol=1e-9)
+    _close(field._replace(ca=jnp.zeros(2)), dv, dv_d, np.zeros(2), -i / 5.0, -i_d / 5.0)
+
+
+def test_the_dendrite_answers_best_to_a_middling_input():
+    activation = DendriticLIF(1).activation(jnp.array([-1e4, 0.0, 0.5, 0.535, 0.8, 1.5, 1e4]))
+    assert activation[3] == pytest.approx(1.0, abs=1e-3) and (activation <= 1.0).all()
+    assert (jnp.diff(activation[:4]) > 0).all() and (jnp.diff(activation[3:]) < 0).all()
+    np.testing.assert_allclose(activation[jnp.array([0, -1])], 0.0, atol=1e-12)
+
+
 def test_if():
     v, i = np.array([0.2, -0.4]), np.array([1.5, 0.1])
     _close(_field(IF(2, c_mem=4.0, tau_syn=3.0), IFState(v, i)), (i + CURRENT) / 4.0, -i / 3.0)
@@ -80,6 +128,9 @@ def test_if():
         (EIF(2), (-65.0, 0.0)),
         (AdEx(2), (-70.6, 0.0, 0.0)),
         (Izhikevich(2), (-65.0, -13.0, 0.0)),
+        (ALIF(2, v_leak=0.1), (0.1, 0.0, 0.0)),
+        (EGRU(2), (0.0,) * 5),
+        (DendriticLIF(2, v_leak=0.1), (0.1, 0.1, 0.0, 0.0, 0.0)),
         (IF(2, v_reset=-0.2), (-0.2, 0.0)),
     ],
 )
@@ -97,6 +148,9 @@ def test_starts_at_rest(neuron, start):
         (EIF(1), (-30.0, 40.0), (-68.0, 40.0)),
         (AdEx(1), (-30.0, 20.0, 40.0), (-70.6, 100.5, 40.0)),
         (Izhikevich(1), (30.0, -5.0, 4.0), (-65.0, 3.0, 4.0)),
+        (ALIF(1), (1.2, 0.4, 0.1), (0.0, 0.4, 0.4)),
+        (EGRU(1), (0.5, 0.4, 0.3, 0.2, 0.1), (0.0, 0.4, 0.3, 0.2, 0.1)),
+        (DendriticLIF(1), (1.0, 0.4, 0.3, 0.2, 0.1), (0.0, 0.4, 0.3, 0.2, 0.1)),
         (IF(1, v_reset=-0.5), (1.3, 0.4), (-0.5, 0.4)),
         (IF(1, v_reset=-0.5, reset_mode="subtract"), (1.3, 0.4), (-0.2, 0.4)),
     ],

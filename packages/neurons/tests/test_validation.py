@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from saltation_neurons import EIF, IF, LIF, QIF, AdEx, Izhikevich
+from saltation_neurons import ALIF, EGRU, EIF, IF, LIF, QIF, AdEx, DendriticLIF, Izhikevich
 
 POSITIVE = [
     *((LIF, name) for name in ("tau_mem", "tau_syn")),
@@ -13,6 +13,9 @@ POSITIVE = [
     *((EIF, name) for name in ("c_mem", "g_leak", "tau_syn", "slope")),
     *((AdEx, name) for name in ("c_mem", "g_leak", "tau_w", "tau_syn", "slope")),
     (Izhikevich, "tau_syn"),
+    *((ALIF, name) for name in ("tau_mem", "tau_syn", "tau_adapt")),
+    *((EGRU, name) for name in ("tau_mem", "tau_syn", "v_threshold")),
+    *((DendriticLIF, name) for name in ("tau_mem", "tau_dendrite", "tau_ca", "tau_syn", "slope", "width")),
     *((IF, name) for name in ("c_mem", "tau_syn")),
 ]
 FINITE = [
@@ -21,6 +24,9 @@ FINITE = [
     *((EIF, name) for name in ("v_leak", "v_rheobase", "v_threshold", "v_reset")),
     *((AdEx, name) for name in ("v_leak", "v_rheobase", "a", "b", "v_threshold", "v_reset")),
     *((Izhikevich, name) for name in ("a", "b", "c", "d", "v_threshold", "v_init")),
+    *((ALIF, name) for name in ("v_leak", "v_threshold", "v_reset", "beta")),
+    *((EGRU, name) for name in ("b_update", "b_reset", "b_candidate")),
+    *((DendriticLIF, name) for name in ("v_leak", "v_threshold", "v_reset", "v_ca", "g_ca", "g_axial")),
     *((IF, name) for name in ("v_threshold", "v_reset")),
 ]
 BELOW = [
@@ -29,6 +35,8 @@ BELOW = [
     *((EIF, name) for name in ("v_reset", "v_leak", "v_rheobase")),
     *((AdEx, name) for name in ("v_reset", "v_leak", "v_rheobase")),
     *((Izhikevich, name) for name in ("c", "v_init")),
+    (ALIF, "v_reset"),
+    *((DendriticLIF, name) for name in ("v_reset", "v_leak")),
     (IF, "v_reset"),
 ]
 
@@ -59,6 +67,17 @@ def test_must_be_below_the_threshold(model, name):
     for value in (threshold, threshold + 1.0, jnp.array([threshold - 1.0, threshold, threshold - 1.0])):
         with pytest.raises(ValueError, match=f"{model.__name__} got {name} = .*expected {name} < v_thr"):
             model(3, **{name: value})
+
+
+def test_what_no_neuron_could_do():
+    with pytest.raises(ValueError, match="ALIF got beta = -1.0; expected a number >= 0"):
+        ALIF(3, beta=-1.0)
+    with pytest.raises(ValueError, match="EGRU got v_threshold = 1.0 .*expected v_threshold < the largest possible v"):
+        EGRU(3, v_threshold=1.0)
+    with pytest.raises(ValueError, match="DendriticLIF got g_axial = -1.0; expected a number >= 0"):
+        DendriticLIF(3, g_axial=-1.0)
+    with pytest.raises(ValueError, match="DendriticLIF got slope = .*expected slope < width"):
+        DendriticLIF(3, slope=0.2)
 
 
 def test_unknown_reset_mode():

@@ -54,12 +54,13 @@ class Toy(st.AbstractMethod):
         cyclic = any(stage.cyclic for stage in network.stages())
         return st.Support(False, "it has a cycle; remove it.") if cyclic else st.Support(True)
 
-    def solve(self, network, stimulus, *, t1, initial=None, key=None, save=st.Save(), throw=True):
+    def solve(self, network, stimulus, *, t1, initial=None, key=None, save=st.Save(), throw=True, through=lambda x: x):
         st.check_stimulus(network, stimulus)
         spikes, states, slopes = dict(stimulus), {}, {}
         for stage in network.stages():
             (name,) = stage.populations
-            drive = sum(jnp.exp(-spikes[c.source].first() / T1) @ c.synapse.weight for _, c in network.incoming(name))
+            drives = [jnp.exp(-spikes[c.source].first() / T1) @ c.synapse.weight for _, c in network.incoming(name)]
+            drive = through(sum(drives))
             silent = drive < -5.0
             time = t1 * jax.nn.sigmoid(-jnp.where(silent, 0.0, drive))
             spikes[name] = st.Spikes.from_dense(jnp.where(silent, jnp.inf, time))
@@ -80,6 +81,23 @@ class Toy(st.AbstractMethod):
             "min_slope": jax.lax.stop_gradient(slopes),
         }
         return st.Solution(spikes, None, states or None, None, {}, stats, result)
+
+
+class Halved(st.AbstractMethod):
+    """The same spike times, with a share of their derivative in every layer."""
+
+    provides: ClassVar[frozenset[str]] = frozenset({"spikes"})
+
+    scale: float = eqx.field(static=True, default=0.5)
+
+    def supports(self, network):
+        return Toy().supports(network)
+
+    def solve(self, network, stimulus, *, t1, initial=None, key=None, save=st.Save(), throw=True):
+        def less(x):
+            return self.scale * x + (1.0 - self.scale) * jax.lax.stop_gradient(x)
+
+        return Toy().solve(network, stimulus, t1=t1, save=save, throw=throw, through=less)
 
 
 class Spikeless(st.AbstractMethod):

@@ -6,6 +6,7 @@ from saltation.plugins import DatasetSpec, MethodSpec, RecipeSpec, ReportSpec, h
 @hookimpl
 def saltation_methods():
     yield MethodSpec("toy", "saltation_toy:Toy", "smooth spike times")
+    yield MethodSpec("halved", "saltation_toy:Halved", "smooth spike times with too small a derivative")
     yield MethodSpec("spikeless", "saltation_toy:Spikeless", "rates alone")
     yield MethodSpec("picky", "saltation_toy:Picky", "supports nothing")
 

@@ -27,7 +27,9 @@ def test_plugins_answers_without_jax(command):
     assert "core" in plugins["saltation"]["name"]
 
 
-@pytest.mark.parametrize("arguments", [["plugins"], ["recipes"], ["--help"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["plugins"], ["recipes"], ["--help"], ["train", "--help"], ["compare", "--help"]]
+)
 def test_what_only_lists_imports_nothing_heavy(arguments, toy_environment):
     import subprocess
     import sys
@@ -128,6 +130,7 @@ ERRORS = {
     "unknown backend": (["train", "toy/blobs", "--backend", "chip"], "has no gradient at spikes"),
     "method that does not fit": (["train", "toy/blobs", "--method", "picky"], "wrap it in silk"),
     "options without a backend": (["train", "toy/blobs", "--backend-option", "chip=3"], "and no backend; name it"),
+    "unknown setting": (["train", "toy/blobs", "--method-option", "stp=1"], "method 'Toy' got the option 'stp'"),
     "option without a value": (["train", "toy/blobs", "--backend-option", "chip"], "expected NAME=VALUE"),
     "no epochs": (["train", "toy/blobs", "--epochs", "0"], "got epochs=0; expected at least 1"),
     "no run to evaluate": (["evaluate", "nowhere"], "holds no run .*expected the folder of a run"),
@@ -189,11 +192,11 @@ def test_resuming_another_recipe_is_refused(tmp_path, capsys):
     assert "got the recipe 'toy/blobs' for the run" in capsys.readouterr().err
 
 
-def test_values_of_backend_options_are_numbers_truth_values_or_text():
-    from saltation_train._train_command import backend_options
+def test_values_of_named_options_are_numbers_truth_values_or_text():
+    from saltation_train._options import named_values
 
     given = ["chip=3", "microseconds=0.6", "fast=true", "effects=none", "calibration=a=b.npz"]
-    assert backend_options(given) == {
+    assert named_values("--backend-option", given) == {
         "chip": 3,
         "microseconds": 0.6,
         "fast": True,

@@ -53,6 +53,15 @@ def test_every_picture_is_in_the_page(blobs):
         assert b"<svg" in base64.b64decode(data)
 
 
+def test_who_is_silent_and_how_near_to_grazing_is_said(blobs):
+    text = page(blobs)
+    for name, count in blobs.test.spike_count.items():
+        assert f"{(count == 0).sum()} of {len(count)} neurons never spike" in text
+        assert f"{blobs.test.silent[name]:.1%} of neurons and samples silent" in text
+        assert 0.0 <= blobs.test.silent[name] <= 1.0
+    assert "slope at the flattest crossing of a sample" in text
+
+
 def test_pictures_are_files_too(blobs, stripes):
     files = {path.name for path in (blobs.folder / "figures").iterdir()}
     names = {"learning-curves", "decision-map", "first-spikes", "confusion-matrix", "activity", "toy-1"}

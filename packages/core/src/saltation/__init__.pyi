@@ -42,6 +42,7 @@ from ._errors import SaltationError as SaltationError
 from ._errors import SolveError as SolveError
 from ._errors import UnknownNameError as UnknownNameError
 from ._errors import UnsupportedError as UnsupportedError
+from ._existence import existence as existence
 from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
@@ -53,7 +54,11 @@ from ._losses import first_spike_cross_entropy as first_spike_cross_entropy
 from ._losses import first_spike_mse as first_spike_mse
 from ._losses import keep_firing as keep_firing
 from ._losses import rate_cross_entropy as rate_cross_entropy
+from ._losses import squared_error as squared_error
 from ._losses import state_cross_entropy as state_cross_entropy
+from ._membrane_readouts import IntegratedMembrane as IntegratedMembrane
+from ._membrane_readouts import MaxMembrane as MaxMembrane
+from ._membrane_readouts import StateAt as StateAt
 from ._method import AbstractMethod as AbstractMethod
 from ._method import AbstractReplayMethod as AbstractReplayMethod
 from ._method import Stimulus as Stimulus
@@ -102,6 +107,10 @@ from ._results import RESULTS as RESULTS
 from ._save import Save as Save
 from ._solution import Solution as Solution
 from ._sorting import argsort_times as argsort_times
+from ._spike_readouts import Pseudospikes as Pseudospikes
+from ._spike_readouts import SmoothCounts as SmoothCounts
+from ._spike_readouts import SpikesBefore as SpikesBefore
+from ._spike_readouts import SpikeTimes as SpikeTimes
 from ._spikes import Spikes as Spikes
 from ._spikes import merge as merge
 from ._stages import Stage as Stage
@@ -113,3 +122,4 @@ from ._traits import ClosedForm as ClosedForm
 from ._traits import LIFDynamics as LIFDynamics
 from ._traits import NoiseDynamics as NoiseDynamics
 from ._traits import RateDynamics as RateDynamics
+from ._van_rossum import van_rossum_distance as van_rossum_distance

@@ -90,6 +90,18 @@ def rate_cross_entropy(
     return -jax.nn.log_softmax(gain * rates)[label]
 
 
+def squared_error(output: Float[Array, " n"], target: Float[Array, "*n"], *, scale: float = 1.0) -> Float[Array, ""]:
+    """The squared distance of an output to its target, `sum_n (output_n - target_n)^2 / scale^2`, to regress on.
+
+    **Raises:** `ValueError` for a target that is not as many numbers as the output.
+    """
+    if target.size != output.size:
+        raise ValueError(
+            f"squared_error got {output.size} outputs and {target.size} targets; expected as many of each."
+        )
+    return jnp.sum((output - target.reshape(output.shape)) ** 2) / scale**2
+
+
 def keep_firing(network: Network, solution: Solution, *, strength: float, drive: float) -> Float[Array, ""]:
     """A pull on the incoming weights of silent neurons, which an exact gradient says nothing about.
 

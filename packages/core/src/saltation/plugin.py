@@ -34,6 +34,17 @@ def saltation_losses() -> Iterator[LossSpec]:
         "saltation:rate_cross_entropy",
         "cross-entropy of scores read from firing rates",
     )
+    yield LossSpec("squared_error", "saltation:squared_error", "squared distance of an output to its target")
+    yield LossSpec(
+        "van_rossum_distance",
+        "saltation:van_rossum_distance",
+        "squared distance of filtered spike trains",
+    )
+    yield LossSpec(
+        "existence",
+        "saltation:existence",
+        "regulariser that lifts the potential of silent neurons towards their threshold",
+    )
     yield LossSpec(
         "keep_firing",
         "saltation:keep_firing",

@@ -12,9 +12,14 @@ from ._idx import read_idx as read_idx
 from ._images import IdxFile as IdxFile
 from ._images import IdxImages as IdxImages
 from ._images import load_idx_images as load_idx_images
+from ._logic import load_delayed_xor as load_delayed_xor
+from ._logic import load_xor as load_xor
 from ._mnist import MNIST as MNIST
 from ._mnist import load_mnist as load_mnist
 from ._n_mnist import load_n_mnist as load_n_mnist
 from ._n_mnist import read_events as read_events
+from ._shd import load_shd as load_shd
+from ._shd import read_shd as read_shd
+from ._sine import load_sine as load_sine
 from ._yinyang import generate_yinyang as generate_yinyang
 from ._yinyang import load_yinyang as load_yinyang

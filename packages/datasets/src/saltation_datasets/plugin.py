@@ -15,6 +15,30 @@ def saltation_datasets() -> Iterable[DatasetSpec]:
         source="Kriener, Göltz, Petrovici: The Yin-Yang dataset, NICE 2022",
     )
     yield DatasetSpec(
+        name="xor",
+        target="saltation_datasets:load_xor",
+        summary="the exclusive or of two bits: four samples in 2 classes; generated",
+        source="Minsky, Papert: Perceptrons, 1969",
+    )
+    yield DatasetSpec(
+        name="delayed_xor",
+        target="saltation_datasets:load_delayed_xor",
+        summary="the exclusive or of two bits, the second one later; generated; 2000 / 500 / 1000 samples",
+        source="after Abbott, DePasquale, Memmesheimer: Building functional networks of spiking model neurons, 2016",
+    )
+    yield DatasetSpec(
+        name="sine",
+        target="saltation_datasets:load_sine",
+        summary="a period of a sine, to regress on; generated; 1000 / 200 / 500 samples",
+        source="sin(2 pi x)",
+    )
+    yield DatasetSpec(
+        name="shd",
+        target="saltation_datasets:load_shd",
+        summary="spoken digits as spikes of 700 units in 20 classes; HDF5 files; 7356 / 800 / 2264 recordings",
+        source="Cramer et al.: The Heidelberg spiking data sets, IEEE TNNLS 33, 2022",
+    )
+    yield DatasetSpec(
         name="digits",
         target="saltation_datasets:load_digits",
         summary="handwritten digits of 8 x 8 pixels in 10 classes; packaged; 1197 / 300 / 300 images",

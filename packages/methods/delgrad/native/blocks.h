@@ -43,7 +43,8 @@ template <typename T, int registers>
 struct Block {
   static constexpr int width = registers * kLanes<T>;
   int64_t number, first, neurons;
-  Vec<T> theta[registers], drive[registers], start[registers];
+  // `close`: just below the threshold, by more than what rounding does.
+  Vec<T> theta[registers], close[registers], drive[registers], start[registers];
   Mask<T> real[registers];
 
   // A leaky potential is measured from where its drive takes it.
@@ -57,6 +58,8 @@ struct Block {
       drive[r] = layer.drive ? read(layer.drive.data, layer.drive.stride * sample, r) : Vec<T>{};
       start[r] = leaky ? -drive[r] : Vec<T>{};
       if (leaky) theta[r] -= drive[r];
+      constexpr T slack = 16 * std::numeric_limits<T>::epsilon();
+      close[r] = theta[r] - slack * (magnitude<T>(theta[r]) + magnitude<T>(drive[r]));
     }
   }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #if defined(__AVX__) || defined(__SSE2__)
 #include <immintrin.h>
@@ -99,6 +100,18 @@ inline Vec<T> larger(Vec<T> a, Vec<T> b) {
 template <typename T>
 inline Vec<T> magnitude(Vec<T> a) {
   return a < 0 ? -a : a;
+}
+
+template <typename Visit, int... r>
+inline void unroll(Visit& visit, std::integer_sequence<int, r...>) {
+  (visit(std::integral_constant<int, r>{}), ...);
+}
+
+// Calls `visit(0)` to `visit(n - 1)` with numbers that are known when compiled: only so does what an array of registers
+// holds stay in registers.
+template <int n, typename Visit>
+inline void unrolled(Visit visit) {
+  unroll(visit, std::make_integer_sequence<int, n>{});
 }
 
 // Whether any lane of a mask is set.

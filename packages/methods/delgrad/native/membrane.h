@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "call.h"
 #include "lanes.h"
@@ -21,7 +22,7 @@ struct Flow {
 
 template <typename T, int kind>
 struct Membrane {
-  T tau_mem, tau_syn, rate_mem, rate_syn, delta, slower, quotient;
+  T tau_mem, tau_syn, rate_mem, rate_syn, delta, slower, quotient, peak_time, peak_response;
 
   Membrane(double mem, double syn)
       : tau_mem(T(mem)),
@@ -30,7 +31,16 @@ struct Membrane {
         rate_syn(T(1 / syn)),
         delta(T(1 / syn - 1 / mem)),
         slower(T(1 / std::max(mem, syn))),
-        quotient(T(kind == Kind::kLeakFree ? syn / mem : 1 / (mem * (1 / syn - 1 / mem)))) {}
+        quotient(T(kind == Kind::kLeakFree ? syn / mem : 1 / (mem * (1 / syn - 1 / mem)))) {
+    // The response to a unit kick is largest here; without a leak, at the end of time.
+    const double ratio = syn / mem;
+    const bool equal = std::abs(ratio - 1) < 1e-6;
+    const double time = equal ? syn : std::log(ratio) / (1 / mem - 1 / syn);
+    const double largest = equal ? std::exp(-1.0) : std::pow(ratio, 1 / (1 - ratio));
+    const bool leaky = kind != Kind::kLeakFree;
+    peak_time = leaky ? T(time) : std::numeric_limits<T>::infinity();
+    peak_response = T((leaky ? largest : ratio) * (1 + 1e-5));
+  }
 
   using V = Vec<T>;
   using M = Mask<T>;
@@ -46,6 +56,9 @@ struct Membrane {
     const V fast = phi<T>(u * (delta < 0 ? -delta : delta));
     return {x, u * rate_mem * exponential<T>(-u * slower) * fast, exponential<T>(-u * rate_syn), V{}};
   }
+
+  // The largest k in an interval of `u` at whose end it is `k`.
+  V most(V u, V k) const { return choose<T>(u < peak_time, k, all<T>(peak_response)); }
 
   // kappa and what is left of a kick, from the exponentials of -u / tau_mem and -u / tau_syn (or one of them).
   Flow<V> kernel(V u, V x, V s) const {

@@ -117,39 +117,47 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
     // `visit(r, arrival, before, kappa, left)` for each arrival and register.
     auto each_arrival = [&](auto visit, auto after) {
       Response<T, kind, factored> response[registers];
-      for (int r = 0; r < registers; ++r) response[r].begin(membrane, time[r]);
+      unrolled<registers>([&](auto r) { response[r].begin(membrane, time[r]); });
       for (size_t k = begin; k < end; ++k) {
         const Arrival<T>& arrival = stimuli.arrival[k];
         if (ordered && arrival.time >= last) break;
         const T x = factored ? stimuli.x[k] : T(0), s = factored ? stimuli.s[k] : T(0);
-        for (int r = 0; r < registers; ++r) {
+        unrolled<registers>([&](auto r) {
           Vec<T> u = time[r] - arrival.time;
           if (!factored && layer.delay) u -= load<T>(delay.row(block.number, arrival.source) + r * lanes);
           const Flow<Vec<T>> flow = response[r].to(membrane, u, x, s);
           visit(r, arrival, u > 0, flow.k, flow.s);
-        }
+        });
         after(arrival);
       }
     };
     if (gradients.limit > 0) {
       Vec<T> steepest[registers] = {};
       each_arrival(
-          [&](int r, const Arrival<T>&, Mask<T> before, Vec<T> kappa, Vec<T>) {
-            steepest[r] = larger<T>(steepest[r], choose<T>(before, magnitude<T>(force[r] * kappa), Vec<T>{}));
+          [&](auto r, const Arrival<T>&, Mask<T>, Vec<T> kappa, Vec<T>) {
+            steepest[r] = larger<T>(steepest[r], magnitude<T>(force[r]) * larger<T>(kappa, Vec<T>{}));
           },
           [](const Arrival<T>&) {});
       for (int r = 0; r < registers; ++r) {
         kick_force[r] = choose<T>(steepest[r] <= T(gradients.limit), force[r], Vec<T>{});
       }
     }
+    // A response is positive from its arrival on: what comes later than the spike adds nothing.
+    T* const sums = gradients.weight ? by_weight.row(block.number, 0) : nullptr;
+    const auto add_to_weight = [=, &kick_force](auto r, const Arrival<T>& arrival, Vec<T> kappa) {
+      T* to = sums + arrival.source * B::width + r * lanes;
+      store<T>(to, load<T>(to) + kick_force[r] * larger<T>(kappa, Vec<T>{}));
+    };
+    if (!timed) {
+      if (!gradients.weight) return;
+      each_arrival([&](auto r, const Arrival<T>& arrival, Mask<T>, Vec<T> kappa, Vec<T>) { add_to_weight(r, arrival, kappa); },
+                   [](const Arrival<T>&) {});
+      return;
+    }
     Vec<T> by_time{};
     each_arrival(
-        [&](int r, const Arrival<T>& arrival, Mask<T> before, Vec<T> kappa, Vec<T> left) {
-          if (gradients.weight) {
-            T* to = by_weight.row(block.number, arrival.source) + r * lanes;
-            store<T>(to, load<T>(to) + choose<T>(before, kick_force[r], Vec<T>{}) * kappa);
-          }
-          if (!timed) return;
+        [&](auto r, const Arrival<T>& arrival, Mask<T> before, Vec<T> kappa, Vec<T> left) {
+          if (gradients.weight) add_to_weight(r, arrival, kappa);
           const Vec<T> w = load<T>(weight.row(block.number, arrival.source) + r * lanes);
           const Vec<T> rise = kind == saltation::kLeakFree ? left : left - kappa;
           const Vec<T> earlier = choose<T>(before, -force[r], Vec<T>{}) * w * rise * membrane.rate_mem;

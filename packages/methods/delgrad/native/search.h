@@ -8,6 +8,14 @@
 
 namespace SALTATION_ARCH {
 
+// From `start`, for `gap`, in which the state flows; then a kick. N is a number or a vector of lanes.
+template <typename T, typename N>
+struct Interval {
+  Flow<N> flow;
+  N most;
+  Vec<T> start, gap, kick;
+};
+
 // The state of a register of neurons on their walk, and that at the start of the interval in which they spike.
 template <typename T, int kind>
 struct Walker {
@@ -19,28 +27,38 @@ struct Walker {
     waiting = real, hit = Mask<T>{};
   }
 
-  // Across an interval without an arrival; after it, a kick.
+  // Across an interval without an arrival; after it, a kick. Where the potential may have crossed the threshold in it:
+  // what it starts with decays, and what the current adds is no more than `most` of it, so that few intervals need more
+  // than this bound.
   template <typename N>
-  void across(const Membrane<T, kind>& membrane, const Flow<N>& flow, Vec<T> start, Vec<T> gap, Vec<T> theta,
-              Vec<T> drive, Vec<T> kick) {
-    Vec<T> w_end = w * flow.x + i * flow.k;
-    if constexpr (kind == saltation::kLeakFree) w_end += drive * flow.d;
-    const Vec<T> i_end = i * flow.s;
-    Mask<T> reached = w_end >= theta;
-    const Mask<T> turns = (membrane.drift(w, i, drive) > 0) & (membrane.drift(w_end, i_end, drive) < 0);
+  Mask<T> across(const Flow<N>& flow, N most, Vec<T> close, Vec<T> drive, Vec<T> kick) {
+    const Vec<T> left = w * flow.x;
+    Vec<T> bound = larger<T>(w, left) + larger<T>(i * most, Vec<T>{});
+    w = left + i * flow.k;
+    if constexpr (kind == saltation::kLeakFree) {
+      w += drive * flow.d;
+      bound += larger<T>(drive * flow.d, Vec<T>{});
+    }
+    i = i * flow.s + kick;
+    return (bound >= close) & waiting;
+  }
+
+  // Whether it did, in the interval of `gap` from `start` at whose ends the potential was `w_start` and `w`.
+  template <typename N>
+  void test(const Membrane<T, kind>& membrane, const Flow<N>& flow, Vec<T> w_start, Vec<T> i_start, Vec<T> start,
+            Vec<T> gap, Vec<T> theta, Vec<T> drive) {
+    Mask<T> reached = w >= theta;
+    const Mask<T> turns = (membrane.drift(w_start, i_start, drive) > 0) & (membrane.drift(w, i_start * flow.s, drive) < 0);
     if constexpr (kind == saltation::kDouble) {
-      reached |= turns & membrane.peak_reaches(w, i, theta, drive);
+      reached |= turns & membrane.peak_reaches(w_start, i_start, theta, drive);
     } else {
       const Mask<T> unsure = turns & ~reached & waiting;
-      if (any(unsure)) reached |= turns & membrane.peak_reaches(w, i, theta, drive);
+      if (any(unsure)) reached |= turns & membrane.peak_reaches(w_start, i_start, theta, drive);
     }
     reached &= waiting;
-    if (any(reached)) {
-      hit_w = choose<T>(reached, w, hit_w), hit_i = choose<T>(reached, i, hit_i);
-      hit_start = choose<T>(reached, start, hit_start), hit_gap = choose<T>(reached, gap, hit_gap);
-      hit |= reached, waiting &= ~reached;
-    }
-    w = w_end, i = i_end + kick;
+    hit_w = choose<T>(reached, w_start, hit_w), hit_i = choose<T>(reached, i_start, hit_i);
+    hit_start = choose<T>(reached, start, hit_start), hit_gap = choose<T>(reached, gap, hit_gap);
+    hit |= reached, waiting &= ~reached;
   }
 
   void finish(const Membrane<T, kind>& membrane, Vec<T> theta, Vec<T> drive, T t1, Vec<T>& time, Vec<T>& slope) const {
@@ -54,21 +72,42 @@ struct Walker {
   }
 };
 
+// All neurons of a block across one interval. Whether any of them still waits for its spike.
+template <typename T, int kind, int registers, typename N, typename PerRegister>
+inline bool advance(const Membrane<T, kind>& membrane, Walker<T, kind>* walker, const Block<T, registers>& block,
+                    PerRegister interval) {
+  Vec<T> w[registers], i[registers];
+  Mask<T> close{};
+  unrolled<registers>([&](auto r) {
+    const Interval<T, N> at = interval(r);
+    w[r] = walker[r].w, i[r] = walker[r].i;
+    close |= walker[r].across(at.flow, at.most, block.close[r], block.drive[r], at.kick);
+  });
+  if (!any(close)) return true;
+  Mask<T> waiting{};
+  unrolled<registers>([&](auto r) {
+    const Interval<T, N> at = interval(r);
+    walker[r].test(membrane, at.flow, w[r], i[r], at.start, at.gap, block.theta[r], block.drive[r]);
+    waiting |= walker[r].waiting;
+  });
+  return any(waiting);
+}
+
 template <typename T, int kind, int registers>
 inline void finish(const Membrane<T, kind>& membrane, const Walker<T, kind>* walker, const Block<T, registers>& block,
                    T t1, int64_t sample, saltation::Spikes<T> spikes) {
-  for (int r = 0; r < registers; ++r) {
+  unrolled<registers>([&](auto r) {
     Vec<T> time, slope;
     walker[r].finish(membrane, block.theta[r], block.drive[r], t1, time, slope);
     block.write(spikes.time, sample, r, time);
     block.write(spikes.slope, sample, r, slope);
-  }
+  });
 }
 
 // The intervals between the arrivals of every sample, the last one up to t1, with what each does to a state.
 template <typename T>
 struct Timeline {
-  std::vector<T> x, k, s, d, end;
+  std::vector<T> x, k, s, d, most, end;
   std::vector<int32_t> source, count;
   int64_t slots;
   bool shared;  // one stimulus for the whole batch
@@ -77,7 +116,7 @@ struct Timeline {
   Timeline(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane)
       : slots((layer.arrivals / kLanes<T> + 1) * kLanes<T>), shared(layer.time.stride == 0 && layer.source.stride == 0) {
     const int64_t stimuli = shared ? 1 : layer.batch;
-    for (auto* part : {&x, &k, &s, &d, &end}) part->resize(size_t(stimuli * slots));
+    for (auto* part : {&x, &k, &s, &d, &most, &end}) part->resize(size_t(stimuli * slots));
     source.resize(size_t(stimuli * slots)), count.resize(size_t(stimuli));
     std::vector<Arrival<T>> arrivals, spare;
     std::vector<T> gap(static_cast<size_t>(slots));
@@ -90,9 +129,11 @@ struct Timeline {
       ends[number] = T(layer.t1);
       for (int n = 0; n < slots; ++n) gap[n] = n <= number ? ends[n] - (n ? ends[n - 1] : T(0)) : T(0);
       for (int n = 0; n <= number; n += kLanes<T>) {
-        const Flow<Vec<T>> f = membrane.flow(load<T>(gap.data() + n));
+        const Vec<T> u = load<T>(gap.data() + n);
+        const Flow<Vec<T>> f = membrane.flow(u);
         const int64_t to = b * slots + n;
         store<T>(&x[to], f.x), store<T>(&k[to], f.k), store<T>(&s[to], f.s), store<T>(&d[to], f.d);
+        store<T>(&most[to], membrane.most(u, f.k));
       }
     }
   }
@@ -109,19 +150,16 @@ void search_shared(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes
     const int64_t stimulus = timeline.shared ? 0 : b, offset = stimulus * timeline.slots;
     const int count = timeline.count[stimulus];
     Walker<T, kind> walker[registers];
-    for (int r = 0; r < registers; ++r) walker[r].begin(block.start[r], block.real[r]);
+    unrolled<registers>([&](auto r) { walker[r].begin(block.start[r], block.real[r]); });
     T start = 0;
     for (int k = 0; k <= count; ++k) {
       const T end = timeline.end[offset + k];
-      const Flow<T> flow = timeline.flow(offset + k);
       const T* kick = k < count ? weight.row(block.number, timeline.source[offset + k]) : nullptr;
-      Mask<T> waiting{};
-      for (int r = 0; r < registers; ++r) {
-        walker[r].across(membrane, flow, all<T>(start), all<T>(end - start), block.theta[r], block.drive[r],
-                         kick ? load<T>(kick + r * kLanes<T>) : Vec<T>{});
-        waiting |= walker[r].waiting;
-      }
-      if (!any(waiting)) break;
+      const auto interval = [&](auto r) -> Interval<T, T> {
+        return {timeline.flow(offset + k), timeline.most[offset + k], all<T>(start), all<T>(end - start),
+                kick ? load<T>(kick + r * kLanes<T>) : Vec<T>{}};
+      };
+      if (!advance<T, kind, registers, T>(membrane, walker, block, interval)) break;
       start = end;
     }
     finish<T, kind, registers>(membrane, walker, block, T(layer.t1), b, spikes);
@@ -147,18 +185,15 @@ void search_own(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
     }
     sort_columns<T, registers>(times.data(), kicks.data(), count);
     Walker<T, kind> walker[registers];
-    for (int r = 0; r < registers; ++r) walker[r].begin(block.start[r], block.real[r]);
-    Vec<T> start[registers] = {};
+    unrolled<registers>([&](auto r) { walker[r].begin(block.start[r], block.real[r]); });
+    const auto end_of = [&](int k, int r) { return k < count ? times[k * registers + r] : all<T>(t1); };
     for (int k = 0; k <= count; ++k) {
-      Mask<T> waiting{};
-      for (int r = 0; r < registers; ++r) {
-        const Vec<T> end = k < count ? times[k * registers + r] : all<T>(t1), gap = end - start[r];
-        walker[r].across(membrane, membrane.flow(gap), start[r], gap, block.theta[r], block.drive[r],
-                         k < count ? kicks[k * registers + r] : Vec<T>{});
-        start[r] = end;
-        waiting |= walker[r].waiting;
-      }
-      if (!any(waiting)) break;
+      const auto interval = [&](auto r) -> Interval<T, Vec<T>> {
+        const Vec<T> start = k > 0 ? times[(k - 1) * registers + r] : Vec<T>{}, gap = end_of(k, r) - start;
+        const Flow<Vec<T>> flow = membrane.flow(gap);
+        return {flow, membrane.most(gap, flow.k), start, gap, k < count ? kicks[k * registers + r] : Vec<T>{}};
+      };
+      if (!advance<T, kind, registers, Vec<T>>(membrane, walker, block, interval)) break;
     }
     finish<T, kind, registers>(membrane, walker, block, t1, b, spikes);
   });

@@ -24,9 +24,7 @@ class TestLayers(AbstractMethodConformance):
     def networks(self):
         tau_mem = jnp.array(10.0)
         return {
-            "delays": st.feedforward(
-                [3, 3, 2], LIF(tau_mem=tau_mem), weight=st.normal(5.0, 2.0), delay="axonal", key=KEY
-            ),
+            "delays": st.feedforward([3, 2], LIF(tau_mem=tau_mem), weight=st.normal(5.0, 2.0), delay="axonal", key=KEY),
         }
 
 

@@ -121,6 +121,7 @@ def test_room_for_spikes_is_a_positive_integer(value):
         ({"rtol": -1.0}, "rtol=-1.0"),
         ({"atol": float("inf")}, "atol=inf"),
         ({"max_steps": 0}, "max_steps=0"),
+        ({"slope_floor": -1.0}, "slope_floor=-1.0; expected a number >= 0"),
         ({"solver": diffrax.Kvaerno5()}, "explicit Runge-Kutta"),
         ({"solver": "Tsit5"}, "explicit Runge-Kutta"),
         ({"solver": diffrax.Euler()}, "no error estimate"),

@@ -77,7 +77,7 @@ def trains(key, n: int, spikes: int, units: int = 2, t1: float = 1.0) -> st.Spik
 def test_spike_trains_are_their_lifts(getkey):
     x, y = trains(getkey(), 3, 3), trains(getkey(), 2, 4)
     weight = jax.random.normal(getkey(), (3, 2))
-    scales = {"time_scale": 1.5, "jump_scale": 0.7}
+    scales = {"time_scale": 0.8, "jump_scale": 0.5}
 
     def value(kernel, time_x, time_y):
         at = [eqx.tree_at(lambda s: s.time, train, time) for train, time in ((x, time_x), (y, time_y))]
@@ -85,7 +85,7 @@ def test_spike_trains_are_their_lifts(getkey):
 
     def by_points(x, y):
         lift = jax.vmap(lambda train: marcus_lift(train, t1=1.0, **scales))
-        return signature_gram(lift(x), lift(y))
+        return signature_gram(lift(x), lift(y), order=12)
 
     def fast(x, y):
         return spike_gram(x, y, t1=1.0, **scales)
@@ -114,7 +114,7 @@ def test_tiles_do_not_matter(getkey, monkeypatch):
     y = 0.3 * jax.random.normal(getkey(), (3, 6, 2))
 
     def value(x, y):
-        gram = signature_gram(x, y, order=15)
+        gram = signature_gram(x, y, order=12)
         return jnp.sum(gram**2), gram
 
     function = jax.value_and_grad(value, (0, 1), has_aux=True)
@@ -126,7 +126,7 @@ def test_tiles_do_not_matter(getkey, monkeypatch):
     for a, b in zip(gradient, other):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
     assert whole.shape == (5, 3)
-    np.testing.assert_allclose(whole[4, 1], signature_kernel(x[4], y[1], order=15), rtol=1e-12)
+    np.testing.assert_allclose(whole[4, 1], signature_kernel(x[4], y[1], order=12), rtol=1e-12)
 
 
 def test_float32_is_near_float64(getkey):
@@ -165,6 +165,6 @@ def test_bad_input_says_what_to_do(getkey):
 def test_overflow_and_too_few_derivatives_are_errors():
     line = jnp.linspace(0.0, 50.0, 26, dtype=jnp.float32)[:, None]
     with pytest.raises(Exception, match="overflows float32"):
-        signature_kernel(line, line, order=40).block_until_ready()
+        signature_kernel(line, line, order=29).block_until_ready()
     with pytest.raises(Exception, match="too few"):
         signature_kernel(line, line, order=4).block_until_ready()

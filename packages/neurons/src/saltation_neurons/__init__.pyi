@@ -1,7 +1,13 @@
 from ._adex import AdEx as AdEx
 from ._adex import AdExState as AdExState
+from ._alif import ALIF as ALIF
+from ._alif import ALIFState as ALIFState
 from ._at_most_once import AtMostOnce as AtMostOnce
 from ._at_most_once import AtMostOnceState as AtMostOnceState
+from ._dendritic_lif import DendriticLIF as DendriticLIF
+from ._dendritic_lif import DendriticLIFState as DendriticLIFState
+from ._egru import EGRU as EGRU
+from ._egru import EGRUState as EGRUState
 from ._eif import EIF as EIF
 from ._eif import EIFState as EIFState
 from ._if import IF as IF

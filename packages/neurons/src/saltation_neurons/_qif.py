@@ -84,3 +84,23 @@ class QIF(st.AbstractODENeuron):
 
     def observe(self, state: QIFState) -> Array:
         return state.v
+
+    def time_to_spike(self, state: QIFState, drive: float | Array) -> Array:
+        """How long the neuron takes to its next spike under a constant `drive` alone, in closed form.
+
+        `tau_mem / w (arctan((v_threshold - m) / w) - arctan((v - m) / w))`, with `m` in the middle between `v_rest` and
+        `v_crit` and `w^2 = drive - (v_crit - v_rest)^2 / 4`. For `saltation.Pseudospikes`: a time for a neuron that is
+        silent in the trial, driven on after its end. A spike that crosses the end of the trial has the same time on
+        either side, and the same derivative up to a share of `drive / v_threshold^2`, since `v` runs away by itself.
+
+        **Raises:** `ValueError` for a drive that is known not to make it fire, `(v_crit - v_rest)^2 / 4` or less.
+        """
+        square = drive - 0.25 * (self.v_crit - self.v_rest) ** 2
+        if isinstance(square, int | float) and square <= 0:
+            raise ValueError(
+                f"QIF.time_to_spike got drive={drive}; expected more than (v_crit - v_rest)^2 / 4 = {drive - square}, "
+                "below which it does not fire."
+            )
+        middle, width = 0.5 * (self.v_rest + self.v_crit), jnp.sqrt(square)
+        ahead = jnp.arctan((self.v_threshold - middle) / width) - jnp.arctan((state.v - middle) / width)
+        return self.tau_mem / width * ahead

@@ -13,6 +13,11 @@ def saltation_neurons() -> Iterable[NeuronSpec]:
     yield NeuronSpec("eif", "saltation_neurons:EIF", "exponential integrate-and-fire")
     yield NeuronSpec("adex", "saltation_neurons:AdEx", "adaptive exponential integrate-and-fire")
     yield NeuronSpec("izhikevich", "saltation_neurons:Izhikevich", "Izhikevich's neuron of two variables")
+    yield NeuronSpec("alif", "saltation_neurons:ALIF", "leaky integrate-and-fire, with an adaptive threshold")
+    yield NeuronSpec("egru", "saltation_neurons:EGRU", "event-based gated recurrent unit, with a port for each gate")
+    yield NeuronSpec(
+        "dendritic_lif", "saltation_neurons:DendriticLIF", "leaky integrate-and-fire, with an active dendrite"
+    )
     yield NeuronSpec("if", "saltation_neurons:IF", "integrate-and-fire without a leak")
     yield NeuronSpec(
         "stochastic_lif", "saltation_neurons:StochasticLIF", "leaky integrate-and-fire with escape noise and diffusion"

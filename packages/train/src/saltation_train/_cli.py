@@ -11,8 +11,13 @@ from typing import Any
 
 from saltation._errors import SaltationError
 
+from ._compare_command import compare_command
 from ._listing import dump, plugins_json, plugins_text, recipes_json, recipes_text
+from ._sweep_command import sweep_command
 from ._train_command import train_command
+
+# Their options depend on the recipe, so they read their own arguments.
+_OF_A_RECIPE = {"train": train_command, "compare": compare_command, "sweep": sweep_command}
 
 _EXAMPLES = """examples:
   saltation recipes                                  what can be trained
@@ -22,6 +27,11 @@ _EXAMPLES = """examples:
   saltation train ode/yinyang --resume               go on after Ctrl-C
   saltation evaluate runs/ode-yinyang-seed0          its test accuracy
   saltation report runs/ode-yinyang-seed0            its pictures, drawn again
+  saltation compare ode/yinyang --methods ode delgrad surrogate
+  saltation sweep ode/yinyang --search learning_rate=0.001:0.1:log --trials 20
+  saltation cite delgrad/yinyang-axonal              what a paper that uses it should cite
+  saltation new-plugin resonator --kind neuron       a plugin of your own that passes its tests
+  saltation plugins --check resonator
 
 SALTATION_DEBUG=1 shows where an error comes from."""
 
@@ -29,7 +39,8 @@ SALTATION_DEBUG=1 shows where an error comes from."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
-    **Returns:** the exit status: 0, 2 for an error that the message explains, 130 after Ctrl-C.
+    **Returns:** the exit status: 0, 1 for a check that failed, 2 for an error that the message explains, 130 after
+    Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -49,9 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    # The options of `train` depend on its recipe, so it reads its own arguments.
-    if arguments[:1] == ["train"]:
-        return train_command(arguments[1:])
+    if arguments and arguments[0] in _OF_A_RECIPE:
+        return _OF_A_RECIPE[arguments[0]](arguments[1:])
     given = _parser().parse_args(arguments)
     return given.run(given)
 
@@ -67,12 +77,24 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     plugins = commands.add_parser("plugins", help="what is installed, from which package, what is broken and why")
     plugins.add_argument("--json", action="store_true", help="as JSON")
-    plugins.set_defaults(run=lambda given: _print(dump(plugins_json()) if given.json else plugins_text()))
+    plugins.add_argument("--check", metavar="NAME", help="run the checks on one plugin, its conformance included")
+    plugins.set_defaults(run=_plugins)
+    new = commands.add_parser("new-plugin", help="start a plugin of your own, with its tests")
+    new.add_argument("name", metavar="NAME", help="under which it is registered, such as resonator or my-chip")
+    new.add_argument("--kind", required=True, metavar="{neuron,method,backend}", help="what it brings")
+    new.add_argument("--out", metavar="DIR", default=".", help="where its folder is made (default: here)")
+    new.set_defaults(run=_new_plugin)
     recipes = commands.add_parser("recipes", help="the experiments that installed plugins bring")
     recipes.add_argument("--json", action="store_true", help="as JSON")
     recipes.set_defaults(run=lambda given: _print(dump(recipes_json()) if given.json else recipes_text()))
+    cited = commands.add_parser("cite", help="what a paper that uses a recipe should cite, as BibTeX")
+    cited.add_argument("recipe", metavar="RECIPE", help="a registered recipe, such as delgrad/yinyang-axonal")
+    cited.add_argument("--method", metavar="NAME", help="a registered method, instead of the recipe's")
+    cited.set_defaults(run=_cite)
     # Listed here for --help alone.
     commands.add_parser("train", help="train a recipe: saltation train RECIPE [options]", add_help=False)
+    commands.add_parser("compare", help="several methods on one recipe, next to each other", add_help=False)
+    commands.add_parser("sweep", help="search over the arguments of one recipe", add_help=False)
     evaluate = commands.add_parser("evaluate", help="score a finished or interrupted run")
     _add_run(evaluate)
     evaluate.add_argument("--split", choices=("test", "validation", "train"), default="test", help="default: test")
@@ -95,6 +117,34 @@ def _print(text: str) -> int:
     print(text)
     sys.stdout.flush()
     return 0
+
+
+def _plugins(given: argparse.Namespace) -> int:
+    if given.check is None:
+        return _print(dump(plugins_json()) if given.json else plugins_text())
+    from ._check_plugin import check_plugin
+
+    failed = 0
+    for check in check_plugin(given.check):
+        _print(str(check))
+        failed += bool(check.problem)
+    return 1 if failed else 0
+
+
+def _new_plugin(given: argparse.Namespace) -> int:
+    from ._new_plugin import new_plugin
+
+    folder = new_plugin(given.name, kind=given.kind, out=given.out)
+    return _print(
+        f"{folder}\n\nnext:\n  pip install -e {folder}\n  saltation plugins --check {given.name}\n  pytest {folder}"
+    )
+
+
+def _cite(given: argparse.Namespace) -> int:
+    from ._cite import cite
+    from ._recipe import Recipe
+
+    return _print(cite(Recipe(given.recipe, method=given.method)))
 
 
 def _evaluate(given: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ def describe(experiment: st.Experiment, recipe: Recipe | None, *, seed: int, dat
         "method": None if recipe is None else recipe.method,
         "backend": None if recipe is None else recipe.backend,
         "backend_options": {} if recipe is None else dict(recipe.backend_options),
+        **({"method_options": dict(recipe.method_options)} if recipe is not None and recipe.method_options else {}),
         "seed": seed,
         "epochs": experiment.epochs,
         "data_dir": None if data_dir is None else str(data_dir),
@@ -77,7 +78,8 @@ def read_config(path: Path) -> dict:
                 "saltation-train. "
                 "Fix: use the version that wrote it (its `versions` name it)."
             )
-        return {key: config[key] for key in (*_KEYS, *_NOT_COMPARED)}
+        optional = [key for key in ("method_options",) if key in config]
+        return {key: config[key] for key in (*_KEYS, *_NOT_COMPARED, *optional)}
     except FileNotFoundError:
         raise CheckpointError(
             f"got {path.parent}, which holds no run (no {path.name}); expected the folder of a run. "
@@ -108,6 +110,7 @@ def recipe_of(config: dict) -> Recipe | None:
         config["backend"],
         config["epochs"],
         config["backend_options"],
+        config.get("method_options", {}),
     )
 
 

@@ -87,9 +87,26 @@ def in_population(solution: st.Solution, name: str) -> Iterator[str]:
             yield f"population {name!r}: the state {variable} of neuron {int(np.argmax(bad))} is not finite"
 
 
+def array_name(model: st.Model, path: tuple) -> str:
+    """What an array of the model is, such as `weight in -> hidden`."""
+    names = names_on(path)
+    if names[:2] == ["network", "connections"]:
+        connection = model.network.connections[names[2]]
+        kind = "delay" if "delay" in names else names[-1]
+        return f"{kind} {connection.source} -> {connection.target}"
+    if names[:2] == ["network", "neurons"]:
+        return f"{names[-1]} {names[2]}"
+    return ".".join(map(str, names))
+
+
+def names_on(path: tuple) -> list[Any]:
+    """The field names, keys and positions on the way to an array."""
+    return [getattr(key, "name", getattr(key, "key", getattr(key, "idx", ""))) for key in path]
+
+
 def _entry(model: st.Model, path: tuple, shape: tuple[int, ...], position: int) -> str:
     """One entry of an array of the model, such as `weight[3, 7] of the connection 'in' -> 'hidden'`."""
-    names: list[Any] = [getattr(key, "name", getattr(key, "key", getattr(key, "idx", ""))) for key in path]
+    names = names_on(path)
     index = [int(i) for i in np.unravel_index(position, shape)]
     entry = f"{names[-1]}{index if index else ''}"
     if names[:2] == ["network", "connections"]:

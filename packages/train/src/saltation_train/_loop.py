@@ -1,5 +1,6 @@
 """`train`: an experiment from its first step to its report."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import saltation as st
 
 from ._checkpoint import Position, load_checkpoint
 from ._config import check_same, describe, fingerprint, read_config, write_config
+from ._energy import energy_counts
 from ._engine import Engine, compile_engine
 from ._folder import Folder
 from ._interrupt import interrupts
@@ -31,6 +33,7 @@ def train(
     download: bool = False,
     progress: bool = True,
     report: bool = True,
+    tensorboard: bool = False,
     checkpoint_seconds: float = 10.0,
     chunk_seconds: float = 0.5,
 ) -> Run:
@@ -54,6 +57,7 @@ def train(
     - `resume`: go on with the run in `out`, possibly for more epochs than it was started with.
     - `data_dir`, `download`: where the data are, and whether they may be fetched.
     - `progress`, `report`: whether to show a progress bar, and to write the report at the end.
+    - `tensorboard`: write the metrics for TensorBoard as well, into the folder's `tensorboard/`.
     - `checkpoint_seconds`: the least time between two checkpoints; one is always written at the end.
     - `chunk_seconds`: about how often the progress bar moves and Ctrl-C is noticed.
 
@@ -80,7 +84,10 @@ def train(
         shown.note(f"compiling {built.name} ({count_parameters(task.parameters)} parameters) ...")
         engine = compile_engine(task)
         shown.note(f"compiled in {engine.compile_seconds:.1f} s")
-        session = Session(engine, folder, fingerprint(config), shown, interrupt, checkpoint_seconds, chunk_seconds)
+        on_epoch = _on_epoch(folder, resume) if tensorboard else None
+        session = Session(
+            engine, folder, fingerprint(config), shown, interrupt, checkpoint_seconds, chunk_seconds, on_epoch
+        )
         if resume:
             state, position = load_checkpoint(folder.newest_checkpoint(), engine.initial, fingerprint(config))
             truncate_metrics(folder.metrics, position.epoch)
@@ -98,6 +105,12 @@ def train(
         for problem in build_report(run):
             shown.note(f"report: {problem}")
     return run
+
+
+def _on_epoch(folder: Folder, resume: bool) -> Callable[[dict[str, Any]], None]:
+    from ._tensorboard import TensorBoard
+
+    return TensorBoard(folder.path / "tensorboard", len(read_metrics(folder.metrics)) if resume else 0).write
 
 
 def _check_folder(folder: Folder, config: dict, resume: bool) -> None:
@@ -168,6 +181,7 @@ def _finish(engine: Engine, position: Position, folder: Folder, config: dict, la
         "compile_seconds": position.compile_seconds,
         "peak_memory_bytes": peak_memory_bytes(),
         "parameters": count_parameters(task.parameters),
+        "energy": energy_counts(run),
         "device": device(),
         "versions": config["versions"],
     }

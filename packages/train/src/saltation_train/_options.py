@@ -1,14 +1,62 @@
 """Command-line options of a recipe, from the signature of its function."""
 
 import argparse
+import difflib
 import inspect
 import types
 import typing
 from collections.abc import Callable
 from typing import Any
 
-# What `saltation train` itself understands; a recipe's argument of such a name is set through it.
-GENERAL = ("seed", "out", "resume", "method", "backend", "epochs", "data_dir", "download", "quiet", "report")
+# What the commands of a recipe themselves understand; a recipe's argument of such a name is set through it.
+GENERAL = (
+    *("seed", "out", "resume", "method", "method_option", "methods", "backend", "backend_option", "epochs"),
+    *("data_dir", "download", "quiet", "report", "tensorboard", "search", "storage", "study", "trials"),
+)
+
+
+def parse_with_recipe(
+    parser: argparse.ArgumentParser, name: str, function: Callable[..., Any], rest: list[str]
+) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """What a command with options of its own got, and the arguments of the recipe that were given.
+
+    **Raises:** `ValueError` for an option that neither has, with the nearest one.
+    """
+    names = add_recipe_options(parser, function)
+    given, unknown = parser.parse_known_args(rest)
+    if unknown:
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"the recipe {name!r} got {unknown[0]!r}; expected one of its options.{hint} "
+            f"`{parser.prog} --help` lists them."
+        )
+    return given, {key: getattr(given, key) for key in names if hasattr(given, key)}
+
+
+def named_values(flag: str, given: list[str]) -> dict[str, Any]:
+    """Options such as `chip=3` by name: numbers and truth values as such, all else as text.
+
+    **Raises:** `ValueError` for one that is not of the form NAME=VALUE.
+    """
+    options = {}
+    for option in given:
+        name, equals, text = option.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"{flag} got {option!r}; expected NAME=VALUE, such as chip=3.")
+        options[name] = value_of(text)
+    return options
+
+
+def value_of(text: str) -> Any:
+    """A number or a truth value if the text is one, else the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def add_recipe_options(parser: argparse.ArgumentParser, function: Callable[..., Any]) -> list[str]:

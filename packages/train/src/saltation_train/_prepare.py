@@ -70,12 +70,27 @@ def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, downl
             f"{experiment.dataset!r}; expected at most as many. Fix: lower the batch size."
         )
     model = _cast(experiment.model(stream(seed, MODEL)), dtype)
-    st.check_supported(experiment.method, model.network)
-    st.check_needs(experiment.method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}")
-    st.check_needs(experiment.method, model.readout.needs, f"the read-out {type(model.readout).__name__}")
+    _check_method(experiment.method, experiment, model)
     parameters, rest = eqx.partition(model, kept_in_state(experiment, model))
     frozen, static = eqx.partition(rest, eqx.is_array)
     return Task(experiment, dataset, seed, parameters, frozen, static)
+
+
+def with_method(task: Task, method: st.AbstractMethod) -> Task:
+    """The same task, data and initial model included, for another method.
+
+    **Raises:** `UnsupportedError` for a method that cannot solve the network, or does not differentiate what the loss
+    needs.
+    """
+    method = _cast(method, task.dtype)
+    _check_method(method, task.experiment, task.model(task.parameters))
+    return dataclasses.replace(task, experiment=dataclasses.replace(task.experiment, method=method))
+
+
+def _check_method(method: st.AbstractMethod, experiment: st.Experiment, model: st.Model) -> None:
+    st.check_supported(method, model.network)
+    st.check_needs(method, experiment.loss.needs, f"the loss {experiment.loss.name or 'function'!r}")
+    st.check_needs(method, model.readout.needs, f"the read-out {type(model.readout).__name__}")
 
 
 def kept_in_state(experiment: st.Experiment, model: st.Model) -> PyTree[bool]:

@@ -21,6 +21,7 @@ class Recipe:
     - `method`, `backend`: registered names that replace the recipe's method, or put a backend into its loop.
     - `epochs`: instead of the recipe's.
     - `backend_options`: keyword arguments of the backend, such as which chip.
+    - `method_options`: settings of the method that replace its own, such as `{"step": 0.5}`.
 
     ```python
     run = saltation_train.train(Recipe("ode/yinyang", {"hidden": 50}), seed=1, out="runs/wide")
@@ -33,12 +34,13 @@ class Recipe:
     backend: str | None = None
     epochs: int | None = None
     backend_options: Mapping[str, Any] = field(default_factory=dict)
+    method_options: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> st.Experiment:
         """The experiment.
 
         **Raises:** `UnknownNameError` for a name that nothing registers, `ValueError` for an argument that
-        the recipe does not have, or a number of epochs below 1, or options without a backend or that it does
+        the recipe does not have, or a number of epochs below 1, or options that the method or the backend does
         not have.
         """
         function = st.get_recipe(self.name)
@@ -52,8 +54,9 @@ class Recipe:
             )
         if self.epochs is not None:
             experiment = dataclasses.replace(experiment, epochs=self.epochs)
-        if self.method is not None:
-            experiment = dataclasses.replace(experiment, method=st.get_method(self.method)())
+        if self.method is not None or self.method_options:
+            method = _method(experiment.method, self.method, self.method_options)
+            experiment = dataclasses.replace(experiment, method=method)
         if self.backend is not None:
             method = _in_the_loop(experiment.method, self.backend, self.backend_options)
             experiment = dataclasses.replace(experiment, method=method)
@@ -90,6 +93,24 @@ class Recipe:
         return arguments
 
 
+def _method(own: st.AbstractMethod, name: str | None, options: Mapping[str, Any]) -> st.AbstractMethod:
+    """The method called `name`; the recipe's own keeps the settings that it has there."""
+    make = type(own) if name is None else st.get_method(name)
+    _check_options(f"the method {name or type(own).__name__!r}", make, options)
+    return dataclasses.replace(own, **options) if make is type(own) else make(**options)
+
+
+def _check_options(owner: str, make: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    known = inspect.signature(make).parameters
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"{owner} got the option {name!r}; expected one of {', '.join(known) or 'no options'}.{hint}"
+            )
+
+
 def _in_the_loop(method: st.AbstractMethod, backend: str, options: Mapping[str, Any]) -> st.AbstractMethod:
     if not isinstance(method, st.AbstractReplayMethod):
         raise st.UnsupportedError(
@@ -98,13 +119,5 @@ def _in_the_loop(method: st.AbstractMethod, backend: str, options: Mapping[str, 
             "a backend reports; expected a method with `replay`. Fix: choose another with --method."
         )
     make = st.get_backend(backend)
-    known = inspect.signature(make).parameters
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(
-                f"the backend {backend!r} got the option {name!r}; expected one of "
-                f"{', '.join(known) or 'no options'}.{hint}"
-            )
+    _check_options(f"the backend {backend!r}", make, options)
     return st.InTheLoop(method, make(**options))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from matplotlib.figure import Figure
 
 import saltation as st
@@ -52,12 +53,8 @@ def build_report(run: Run) -> list[str]:
             try:
                 for i, drawn in enumerate(draw(run)):
                     picture = Picture(*drawn)
-                    svg = _rendered(picture.figure, "svg")
-                    png = _rendered(picture.figure, "png")
                     file = _file_name(picture.title) if name in PICTURES else f"{_file_name(name)}-{i + 1}"
-                    write_atomically(folder.figures / f"{file}.svg", svg)
-                    write_atomically(folder.figures / f"{file}.png", png)
-                    pictures.append({**_texts(picture), "data": base64.b64encode(svg).decode()})
+                    pictures.append(embedded(picture, folder.figures, file))
             except st.CheckpointError:
                 # A full disk: the page could not be written either.
                 raise
@@ -66,6 +63,14 @@ def build_report(run: Run) -> list[str]:
                 problems.append(f"the picture {name!r} could not be drawn: {type(error).__name__}: {reason}")
     write_atomically(folder.report, _page(run, pictures, problems).encode())
     return problems
+
+
+def embedded(picture: Picture, folder: Path, name: str) -> dict[str, str]:
+    """A picture for a page, and as `name.svg` and `name.png` in a folder."""
+    svg, png = _rendered(picture.figure, "svg"), _rendered(picture.figure, "png")
+    write_atomically(folder / f"{name}.svg", svg)
+    write_atomically(folder / f"{name}.png", png)
+    return {"title": picture.title, "caption": picture.caption, "data": base64.b64encode(svg).decode()}
 
 
 def _drawings() -> Iterator[tuple[str, Callable[[Run], Any]]]:
@@ -79,10 +84,6 @@ def _rendered(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
-
-
-def _texts(picture: Picture) -> dict[str, str]:
-    return {"title": picture.title, "caption": picture.caption}
 
 
 def _file_name(title: str) -> str:
@@ -108,6 +109,7 @@ def _page(run: Run, pictures: list[dict[str, str]], problems: list[str]) -> str:
         pictures=pictures,
         tables=[
             ("Summary", [(key, value) for key, value in _rows(summary) if not key.startswith("versions.")]),
+            ("Silence and grazing, on the test split", list(_silence(run))),
             ("Arguments of the recipe", list(_rows(config["arguments"]))),
             ("Experiment", list(_rows(config["experiment"]))),
             ("Versions", list(_rows(config["versions"]))),
@@ -129,6 +131,20 @@ def _numbers(run: Run, summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{summary['compile_seconds']:.1f} s", "compiling"
     if summary.get("peak_memory_bytes"):
         yield f"{summary['peak_memory_bytes'] / 2**20:.0f} MiB", "peak memory"
+
+
+def _silence(run: Run) -> Iterator[tuple[str, str]]:
+    """For each population who is silent, how often, and how flat the threshold is crossed."""
+    unit = run.experiment.time_unit
+    for name, count in run.test.spike_count.items():
+        never = int(np.sum(count == 0))
+        text = f"{never} of {len(count)} neurons never spike; {run.test.silent[name]:.1%} of neurons and samples silent"
+        slope = run.test.min_slope.get(name, np.zeros(0))
+        slope = slope[np.isfinite(slope)]
+        if len(slope):
+            flat, usual = np.percentile(slope, [1, 50])
+            text += f"; slope at the flattest crossing of a sample: {usual:.3g} /{unit}, of one in a hundred {flat:.3g}"
+        yield name, text
 
 
 def _rows(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

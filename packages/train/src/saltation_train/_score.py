@@ -24,6 +24,7 @@ class Scores:
     - `output`: the read-out, `[n, classes]`; `loss`: `[n]`, `NaN` where the solver failed.
     - `code`: `[n]`, the position of the result in `saltation.RESULTS`.
     - `spike_count`: spikes of each neuron over all samples, `[neurons]` by population.
+    - `silent`: the share of (sample, neuron) pairs without a spike, by population.
     - `min_slope`: the flattest threshold crossing of each sample, `[n]` by population, where the method
       reports it.
     - `health`: counters of a backend in the loop, the mean over the samples.
@@ -35,6 +36,7 @@ class Scores:
     loss: np.ndarray
     code: np.ndarray
     spike_count: dict[str, np.ndarray]
+    silent: dict[str, float]
     min_slope: dict[str, np.ndarray]
     health: dict[str, float]
     classes: tuple[str, ...]
@@ -98,7 +100,7 @@ def score_inputs(
         parts.append(jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf)[:kept], outcome))
     if not parts:
         empty = np.zeros(0, np.int32)
-        return Scores(empty, empty, np.zeros((0, 0)), np.zeros(0), empty, {}, {}, {}, task.dataset.classes)
+        return Scores(empty, empty, np.zeros((0, 0)), np.zeros(0), empty, {}, {}, {}, {}, task.dataset.classes)
     together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     solved = together.code == SUCCESSFUL
     return Scores(
@@ -109,6 +111,10 @@ def score_inputs(
         code=together.code,
         spike_count={
             name: np.asarray(np.sum(count[solved], axis=0, dtype=np.int64))
+            for name, count in together.spike_count.items()
+        },
+        silent={
+            name: float(np.mean(count[solved] == 0)) if solved.any() else 1.0
             for name, count in together.spike_count.items()
         },
         min_slope={name: np.where(solved, slope, np.inf) for name, slope in together.min_slope.items()},

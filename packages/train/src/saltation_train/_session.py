@@ -2,6 +2,8 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,8 +26,8 @@ class Session:
     """A run between its start, or a checkpoint, and its end, or an interruption.
 
     **Arguments:** the compiled `engine`, the run's `folder` and the `fingerprint` of its configuration, where
-    progress is shown and a wish to stop is noticed, and the seconds between checkpoints and between looks at
-    the progress.
+    progress is shown and a wish to stop is noticed, the seconds between checkpoints and between looks at
+    the progress, and who else is told each epoch's metrics.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class Session:
         interrupt: Interrupt,
         checkpoint_seconds: float,
         chunk_seconds: float,
+        on_epoch: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
+        self._on_epoch = on_epoch
         self.engine, self.folder, self.fingerprint = engine, folder, fingerprint
         self.progress, self.interrupt = progress, interrupt
         self.checkpoint_seconds, self.chunk_seconds = checkpoint_seconds, chunk_seconds
@@ -112,17 +116,17 @@ class Session:
         task = self.engine.task
         validation = self._validate()
         done = self.position.epoch + 1
-        append_metrics(
-            self.folder.metrics,
-            epoch_metrics(
-                tally,
-                validation,
-                epoch=done,
-                learning_rate=float(self.engine.learning_rate(done * task.steps_per_epoch - 1)),
-                seconds=self.position.epoch_seconds,
-                classes=bool(task.dataset.classes),
-            ),
+        line = epoch_metrics(
+            tally,
+            validation,
+            epoch=done,
+            learning_rate=float(self.engine.learning_rate(done * task.steps_per_epoch - 1)),
+            seconds=self.position.epoch_seconds,
+            classes=bool(task.dataset.classes),
         )
+        append_metrics(self.folder.metrics, line)
+        if self._on_epoch is not None:
+            self._on_epoch(line)
         self.state = dataclasses.replace(self.state, tally=on_device(self.engine.initial.tally))
         best = self.position.best
         if validation is not None:

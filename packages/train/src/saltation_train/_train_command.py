@@ -1,7 +1,6 @@
 """`saltation train RECIPE`: its options are general ones and the arguments of the recipe."""
 
 import argparse
-import difflib
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ _USAGE = "saltation train RECIPE [--seed N] [--out DIR] [--resume] [options of t
 def train_command(arguments: list[str]) -> int:
     """Trains, and prints what came of it."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {_USAGE}\n\n{_general_parser('RECIPE', None).format_help().split(chr(10), 2)[2]}")
+        parser = _general_parser("RECIPE", None)
+        parser.usage = _USAGE
+        parser.print_help()
         print(f"recipes:\n{recipes_text()}")
         return 0
     if arguments[0].startswith("-"):
@@ -28,21 +29,10 @@ def _parse(name: str, rest: list[str]) -> tuple[argparse.Namespace, dict[str, An
     """The general options, and the arguments of the recipe that were given."""
     from saltation import get_recipe
 
-    from ._options import add_recipe_options
+    from ._options import parse_with_recipe
 
     function = get_recipe(name)
-    parser = _general_parser(name, function.__doc__)
-    names = add_recipe_options(parser, function)
-    given, unknown = parser.parse_known_args(rest)
-    if unknown:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(
-            f"the recipe {name!r} got {unknown[0]!r}; expected one of its options.{hint} "
-            f"`saltation train {name} --help` lists them."
-        )
-    return given, {key: getattr(given, key) for key in names if hasattr(given, key)}
+    return parse_with_recipe(_general_parser(name, function.__doc__), name, function, rest)
 
 
 def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
@@ -70,6 +60,13 @@ def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
         help="go on with the run in DIR, bit for bit; other options may be left out",
     )
     add("--method", metavar="NAME", help="a registered method, instead of the recipe's")
+    add(
+        "--method-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the method, such as max_spikes=4; may be given several times",
+    )
     add("--backend", metavar="NAME", help="a registered backend, such as a chip, in the loop of the method")
     add(
         "--backend-option",
@@ -81,6 +78,7 @@ def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     add("--epochs", type=int, metavar="N", help="instead of the recipe's")
     add("--data-dir", metavar="DIR", help="where the data are")
     add("--download", action="store_true", help="fetch missing data; nothing is fetched without it")
+    add("--tensorboard", action="store_true", help="write the metrics for TensorBoard as well")
     add("--quiet", action="store_true", help="no progress")
     add("--no-report", action="store_true", help="no report.html at the end")
     return parser
@@ -88,12 +86,20 @@ def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
 
 def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
     from ._loop import train
+    from ._options import named_values
     from ._recipe import Recipe
 
     seed = 0 if given.seed is None else given.seed
     out = Path(given.out or f"runs/{name.replace('/', '-')}-seed{seed}")
-    options = backend_options(given.backend_option)
-    recipe = Recipe(name, chosen, given.method, given.backend, given.epochs, options)
+    recipe = Recipe(
+        name,
+        chosen,
+        given.method,
+        given.backend,
+        given.epochs,
+        named_values("--backend-option", given.backend_option),
+        named_values("--method-option", given.method_option),
+    )
     if given.resume:
         recipe, seed, data_dir = _resumed(recipe, given.seed, out)
         given.data_dir = given.data_dir or data_dir
@@ -108,6 +114,7 @@ def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
             download=given.download,
             progress=not given.quiet,
             report=not given.no_report,
+            tensorboard=given.tensorboard,
         )
     except KeyboardInterrupt as interrupt:
         if not str(interrupt):
@@ -140,31 +147,9 @@ def _resumed(given: Any, seed: int | None, out: Path) -> tuple[Any, int, str | N
         backend=given.backend or stored.backend,
         epochs=given.epochs or stored.epochs,
         backend_options={**stored.backend_options, **given.backend_options},
+        method_options={**stored.method_options, **given.method_options},
     )
     return recipe, config["seed"] if seed is None else seed, config["data_dir"]
-
-
-def backend_options(given: list[str]) -> dict[str, Any]:
-    """Options such as `chip=3` by name: numbers and truth values as such, all else as text.
-
-    **Raises:** `ValueError` for one that is not of the form NAME=VALUE.
-    """
-    options = {}
-    for option in given:
-        name, equals, text = option.partition("=")
-        if not equals or not name.isidentifier():
-            raise ValueError(f"--backend-option got {option!r}; expected NAME=VALUE, such as chip=3.")
-        options[name] = _value(text)
-    return options
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def use_precision(dtype: str) -> None:

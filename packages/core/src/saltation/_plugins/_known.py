@@ -22,7 +22,7 @@ KNOWN = (
     KnownPlugin(
         "saltation-neurons",
         "packages/neurons",
-        {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif", "stochastic_lif")},
+        {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif", "stochastic_lif", "alif", "egru")},
     ),
     KnownPlugin("saltation-ode", "packages/methods/ode", {"method": ("ode",), "recipe": ("ode/*",)}),
     KnownPlugin("saltation-delgrad", "packages/methods/delgrad", {"method": ("delgrad",), "recipe": ("delgrad/*",)}),
@@ -57,6 +57,9 @@ KNOWN = (
         {
             "dataset": (
                 "yinyang",
+                "xor",
+                "delayed_xor",
+                "sine",
                 "digits",
                 "mnist",
                 "fashion_mnist",
@@ -69,7 +72,7 @@ KNOWN = (
         },
     ),
     KnownPlugin("saltation-torch", "packages/interop/torch", {"converter": ("torch",)}),
-    KnownPlugin("saltation-nir", "packages/interop/nir", {"converter": ("nir",)}),
+    KnownPlugin("saltation-nir", "packages/interop/nir", {"converter": ("nir", "from_nir")}),
 )
 
 

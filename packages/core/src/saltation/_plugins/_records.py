@@ -26,11 +26,12 @@ class NeuronSpec:
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """A gradient method; the target is an `AbstractMethod` class."""
+    """A gradient method; the target is an `AbstractMethod` class. `cite`: BibTeX of the papers that it is from."""
 
     name: str
     target: str
     summary: str
+    cite: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -38,11 +39,12 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """A backend that runs networks, such as a chip; the target is an `AbstractBackend` class."""
+    """A backend, such as a chip; the target is an `AbstractBackend` class. `cite`: as of a method."""
 
     name: str
     target: str
     summary: str
+    cite: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -50,7 +52,7 @@ class BackendSpec:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A data set; the target is `load(*, data_dir=None, download=False, **options) -> Dataset`."""
+    """A data set; the target is `load(*, data_dir=None, download=False, **options) -> Dataset`; `source`: whose."""
 
     name: str
     target: str

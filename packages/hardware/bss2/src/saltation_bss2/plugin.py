@@ -4,6 +4,15 @@ from collections.abc import Iterator
 
 from saltation.plugins import BackendSpec, RecipeSpec, hookimpl
 
+_CITE = """@article{pehle2022brainscales2,
+  author = {Pehle, Christian and Billaudelle, Sebastian and Cramer, Benjamin and Kaiser, Jakob and Schreiber, Korbinian
+            and Stradmann, Yannik and Weis, Johannes and Leibfried, Aron and Müller, Eric and Schemmel, Johannes},
+  title = {The {BrainScaleS-2} accelerated neuromorphic system with hybrid plasticity},
+  journal = {Frontiers in Neuroscience},
+  volume = {16},
+  year = {2022},
+}"""
+
 
 @hookimpl
 def saltation_backends() -> Iterator[BackendSpec]:
@@ -11,6 +20,7 @@ def saltation_backends() -> Iterator[BackendSpec]:
         "bss2-emulator",
         "saltation_bss2:BSS2Emulator",
         "an emulated BrainScaleS-2 chip: fixed pattern, noise, 6-bit weights, on-chip axonal delays",
+        cite=_CITE,
     )
 
 

@@ -6,6 +6,16 @@ from saltation.plugins import LossSpec, MethodSpec, RecipeSpec, hookimpl
 
 from ._library import in_words
 
+_CITE = """@article{goeltz2025delgrad,
+  author = {Göltz, Julian and Weber, Jimmy and Kriener, Laura and Billaudelle, Sebastian and Lake, Peter and
+            Schemmel, Johannes and Payvand, Melika and Petrovici, Mihai A.},
+  title = {{DelGrad}: exact event-based gradients for training delays and weights on spiking neuromorphic hardware},
+  journal = {Nature Communications},
+  volume = {16},
+  year = {2025},
+  doi = {10.1038/s41467-025-63120-y},
+}"""
+
 
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
@@ -14,6 +24,7 @@ def saltation_methods() -> Iterator[MethodSpec]:
         "saltation_delgrad:DelGrad",
         "first spikes of integrate-and-fire neurons in closed form; exact gradients for weights and delays; "
         f"on a CPU: {in_words()}",
+        cite=_CITE,
     )
 
 

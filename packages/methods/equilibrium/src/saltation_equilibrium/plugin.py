@@ -4,6 +4,14 @@ from collections.abc import Iterator
 
 from saltation.plugins import MethodSpec, RecipeSpec, hookimpl
 
+_CITE = """@inproceedings{xiao2021feedback,
+  author = {Xiao, Mingqing and Meng, Qingyan and Zhang, Zongpeng and Wang, Yisen and Lin, Zhouchen},
+  title = {Training feedback spiking neural networks by implicit differentiation on the equilibrium state},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {34},
+  year = {2021},
+}"""
+
 
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
@@ -11,6 +19,7 @@ def saltation_methods() -> Iterator[MethodSpec]:
         "equilibrium",
         "saltation_equilibrium:Equilibrium",
         "rates at the fixed point of a feedback network; implicit differentiation",
+        cite=_CITE,
     )
 
 

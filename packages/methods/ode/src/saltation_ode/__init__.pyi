@@ -2,5 +2,12 @@ from ._ode import ODE as ODE
 from ._recipes import digits as digits
 from ._recipes import mnist as mnist
 from ._recipes import yinyang as yinyang
-from ._recipes import yinyang_qif as yinyang_qif
 from ._recipes import yinyang_state as yinyang_state
+from ._shd_recipe import shd as shd
+from ._task_recipes import delayed_xor as delayed_xor
+from ._task_recipes import dendritic_xor as dendritic_xor
+from ._task_recipes import regression as regression
+from ._yinyang_recipes import yinyang_alif as yinyang_alif
+from ._yinyang_recipes import yinyang_eif as yinyang_eif
+from ._yinyang_recipes import yinyang_izhikevich as yinyang_izhikevich
+from ._yinyang_recipes import yinyang_qif as yinyang_qif

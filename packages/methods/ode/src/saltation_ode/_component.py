@@ -60,6 +60,7 @@ class Component(eqx.Module):
     - `state`, `drive`: each population's state and external current at time 0, arrays of `[n]`.
     - `samples`: times `[S]` at which states are kept.
     - `observed`: spike times `[n, max_spikes]` that are given, in order; `None` if they are to be found.
+    - `slope_floor`: the least slope of a guard that the derivative of a spike time is taken with.
     """
 
     neurons: dict[str, st.AbstractNeuron]
@@ -72,6 +73,7 @@ class Component(eqx.Module):
     t1: float = eqx.field(static=True)
     max_spikes: int = eqx.field(static=True)
     observed: dict[str, Float[Array, "n K"]] | None = None
+    slope_floor: float = eqx.field(static=True, default=0.0)
 
     @property
     def closed(self) -> bool:

@@ -21,7 +21,7 @@ from ._chunks import entry_of, scan_in_chunks
 from ._component import Component, Link, Lookup
 from ._fence import fenced
 from ._record import Kind, Kinds, Record, iota
-from ._search import Found
+from ._search import Found, noted
 from ._take import take
 
 
@@ -61,6 +61,8 @@ def derivative(
     tangents alone. It is linear in them, and its transpose, the adjoint, recomputes one chunk of iterations at a time.
     """
     component = restore(moving)
+    if found.before is None:
+        return _derivative_on_the_way(restore, moving, directions, found)
     nothing = jnp.zeros((), component.dtype)
     sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
 
@@ -94,12 +96,60 @@ def derivative(
     last, (ends, states) = scan_in_chunks(
         step, initial, (found.record, found.before), active=active, prepare=gather, recompute=True
     )
+    sampled = entry_of(states, found.sampled) if sampling else None
+    return Values(_spike_tangents(found, ends), sampled, last.state)
+
+
+def _derivative_on_the_way(
+    restore: Callable[[Component], Component], moving: Component, directions: Component, found: Found
+) -> Values:
+    """The same without the states that the search might have kept: they are computed again beside the tangents.
+
+    The backward pass keeps one state for each chunk of iterations, and computes those within a chunk once more.
+    """
+    component = restore(moving)
+    sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
+    number = component.samples.shape[0]
+
+    def start(moving):
+        component = restore(moving)
+        samples = jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), component.state)
+        return _Carry(jnp.zeros((), component.dtype), component.state, component.drive, sent), samples
+
+    def gather(record):
+        return record, *jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
+
+    def step(carry, x):
+        record, event, event_tangents = x
+
+        def iterate(neurons, carry, event):
+            (last, samples) = carry
+            own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
+            last = _iterate(restore(own), last, record, event)
+            here = (record.kind == Kind.SAMPLE) & (iota(number) == record.slot)
+            return last, noted(here, last.state, samples)
+
+        primals, tangents = carry
+        carry = jax.jvp(iterate, (moving.neurons, primals, event), (directions.neurons, tangents, event_tangents))
+        return carry, carry[1][0].t
+
+    def active(_, record):
+        return jnp.any(record.kind != Kind.IDLE)
+
+    carry = jax.jvp(start, (moving,), (directions,))
+    (_, (last, samples)), ends = scan_in_chunks(
+        step, carry, found.record, active=active, prepare=gather, recompute=True
+    )
+    return Values(_spike_tangents(found, ends), samples if number else None, last.state)
+
+
+def _spike_tangents(found: Found, ends: Array) -> dict[str, Array]:
+    """The tangents of all spike times, from those of the ends of all iterations."""
     times = {}
     for name, iteration in found.iteration.items():
         spiked = jnp.isfinite(found.times[name])
         times[name] = jnp.where(spiked, entry_of(ends, jnp.where(spiked, iteration, 0)), 0.0)
-    sampled = entry_of(states, found.sampled) if sampling else None
-    return Values(times, sampled, last.state)
+    return times
 
 
 def _gather(component: Component, record: Record) -> _Event:
@@ -183,7 +233,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         slope = jax.jvp(neuron.guard, (state[name],), (rate[name],))[1]
         # Where the guard does not rise, as it may at an observed spike, the time has no derivative.
         spiking = spiking & (slope > 0)
-        slope = jnp.where(spiking, slope, 1.0)
+        slope = jnp.where(spiking, jnp.maximum(slope, component.slope_floor), 1.0)
         guard = jnp.where(spiking, neuron.guard(state[name]), 0.0)
         later = later - jnp.sum(difference(guard) / lax.stop_gradient(slope))
     for c, link in enumerate(component.links):

@@ -69,7 +69,8 @@ def follow_lif(layer: LIFLayer, found: LIFFound, t1: float, given: bool) -> tupl
         slope = lax.stop_gradient((layer.drive + i - layer.theta - above) / layer.tau_mem)
         safe = finite & (slope > 0)
         # v - held = theta, by one step of Newton's iteration at the time that is known: zero in value.
-        later = -difference(jnp.where(safe, v - held - layer.theta, 0.0)) / jnp.where(safe, slope, 1.0)
+        steepness = jnp.where(safe, jnp.maximum(slope, layer.slope_floor), 1.0)
+        later = -difference(jnp.where(safe, v - held - layer.theta, 0.0)) / steepness
         jump = jnp.zeros_like(v) + (layer.theta - layer.v_reset + above)
         return held + jump * (1.0 + later / layer.tau_mem), (later, jnp.where(finite, slope, jnp.inf), jump)
 

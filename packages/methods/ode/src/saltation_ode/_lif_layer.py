@@ -32,6 +32,7 @@ class LIFLayer(eqx.Module):
     kicks: Array | Lookup
     samples: Array
     spare: int = eqx.field(static=True)
+    slope_floor: float = eqx.field(static=True)
 
     def delivered(self, t1: float, *, before: int = 0, after: int = 0) -> Array:
         """What each arrival up to `t1` delivers, with entries of nothing around: for `rows`, all of it or a part."""
@@ -107,4 +108,5 @@ def lif_layer(component: Component) -> LIFLayer | None:
         kicks,
         component.samples,
         spare,
+        component.slope_floor,
     )

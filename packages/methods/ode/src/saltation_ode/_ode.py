@@ -8,7 +8,6 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 import saltation as st
@@ -21,6 +20,7 @@ from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, derivative
 from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
+from ._outcome import check_start, result_of
 from ._search import Flags, Summary, search
 
 
@@ -40,6 +40,11 @@ class ODE(st.AbstractReplayMethod):
     - `step`: a fixed step. With `None` the step adapts to `rtol` and `atol`.
     - `rtol`, `atol`: tolerances of the states, `None` for 1e-9 in float64 and 1e-5 in float32.
     - `max_steps`: room for a component's steps between events, `None` for a guess that suits most networks.
+    - `slope_floor`: the least slope of the guard at a spike that derivatives are taken with, in the guard's unit over
+      that of time. With 0 they are exact. A larger one bounds the gradient of spikes that barely touch the threshold,
+      and is a bias: it shrinks the derivatives of spikes with a smaller slope.
+    - `recompute`: for long trials, keep no states between events for the backward pass but compute them again. The
+      same gradient to rounding, for one more pass; layers of LIF neurons that do not feed back keep none in any case.
 
     **Raises:** `ValueError` for settings out of range.
 
@@ -60,6 +65,8 @@ class ODE(st.AbstractReplayMethod):
     rtol: float | int | None = eqx.field(static=True, default=None)
     atol: float | int | None = eqx.field(static=True, default=None)
     max_steps: int | None = eqx.field(static=True, default=None)
+    slope_floor: float | int = eqx.field(static=True, default=0.0)
+    recompute: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         if not isinstance(self.max_spikes, int) or self.max_spikes < 1:
@@ -70,6 +77,8 @@ class ODE(st.AbstractReplayMethod):
                 raise ValueError(f"ODE got {name}={value}; expected a positive number or None.")
         if self.max_steps is not None and (not isinstance(self.max_steps, int) or self.max_steps < 1):
             raise ValueError(f"ODE got max_steps={self.max_steps}; expected an integer >= 1 or None.")
+        if not (isinstance(self.slope_floor, int | float) and 0 <= self.slope_floor < math.inf):
+            raise ValueError(f"ODE got slope_floor={self.slope_floor}; expected a number >= 0 (0: exact derivatives).")
         if self.solver is not None or self.step is not None:
             self._flow(jnp.float32)
 
@@ -158,7 +167,7 @@ class ODE(st.AbstractReplayMethod):
             final=final,
             updates={},
             stats=jax.lax.stop_gradient(stats),
-            result=_result(flags, stimulus, network, samples, t1, final),
+            result=result_of(flags, stimulus, network, samples, t1, final),
         )
         return st.finish(solution, throw=throw)
 
@@ -177,9 +186,18 @@ class ODE(st.AbstractReplayMethod):
             state[name] = jax.tree.map(lambda x, n=neuron.size: _cast(x, dtype).reshape(n), start)
             arrivals[name], drive[name] = external_arrivals(network, name, outside, dtype)
         links = internal_links(network, names, dtype)
-        _check_start(neurons, state)
+        check_start(neurons, state)
         return Component(
-            neurons, flows, state, drive, arrivals, links, samples, t1=float(t1), max_spikes=self.max_spikes
+            neurons,
+            flows,
+            state,
+            drive,
+            arrivals,
+            links,
+            samples,
+            t1=float(t1),
+            max_spikes=self.max_spikes,
+            slope_floor=float(self.slope_floor),
         )
 
     def _flow(self, dtype) -> RungeKuttaFlow:
@@ -209,9 +227,12 @@ class ODE(st.AbstractReplayMethod):
 
         def solve(component: Component) -> tuple[Values, Summary]:
             frozen = freeze(component)
-            found = search(frozen, max_steps=max_steps, first_step=first_step)
+            found = search(frozen, max_steps=max_steps, first_step=first_step, keep=not self.recompute)
             times = found.times if component.observed is None else component.observed
-            sampled = entry_of(found.before.state, found.sampled + 1)  # what the next iteration starts from
+            if found.before is None:
+                sampled = found.samples
+            else:
+                sampled = entry_of(found.before.state, found.sampled + 1)  # what the next iteration starts from
             values = Values(times, sampled if component.samples.shape[0] else None, found.final)
             values = attach(derivative, component, found, values)
             return values, Summary(found.flat, found.count, found.min_slope, found.flags)
@@ -268,46 +289,3 @@ def _flatten_parameters(name: str, neuron: st.AbstractNeuron, dtype) -> st.Abstr
 
 def _reshape(tree: Any, shape: tuple[int, ...]) -> Any:
     return jax.tree.map(lambda x: x.reshape(shape), tree)
-
-
-def _check_start(neurons: dict[str, st.AbstractNeuron], state: dict[str, Any]) -> None:
-    """Where values are known, a guard that is not below zero is a mistake in the parameters."""
-    for name, neuron in neurons.items():
-        for what, at in (("at the start", state[name]), ("right after a reset", neuron.reset(state[name]))):
-            guard = neuron.guard(at)
-            if not isinstance(guard, Tracer) and bool(jnp.any(guard >= 0)):
-                raise ValueError(
-                    f"The neurons {name!r} are at or above their threshold {what}; expected them below. Check v_reset, "
-                    "v_threshold and the initial state."
-                )
-
-
-def _result(flags: list[Flags], stimulus, network, samples: Array, t1: float, final) -> st.RESULTS:
-    total = Flags(*(jnp.any(jnp.stack(each)) for each in zip(*flags, strict=True)))
-    times = [source.time for source in stimulus.values() if isinstance(source, st.Spikes)]
-    currents = [source for source in stimulus.values() if isinstance(source, st.Current)]
-    # Comparisons with NaN are false, so each test is written as what must hold.
-    good_times = [jnp.all(time >= 0) for time in times]
-    good_input = jnp.all(jnp.stack([*good_times, *(_finite(leaf) for leaf in _floats((network, currents)))]))
-    bad_samples = ~jnp.all((samples >= 0) & (samples <= t1)) | jnp.any(samples[1:] < samples[:-1])
-    finite = jnp.all(jnp.stack([_finite(leaf) for leaf in _floats(final)]))
-    result = st.RESULTS.successful
-    for failed, outcome in (
-        (total.guard_at_start, st.RESULTS.guard_at_start),
-        (total.max_steps_reached, st.RESULTS.max_steps_reached),
-        (total.max_spikes_reached, st.RESULTS.max_spikes_reached),
-        (total.diverged | ~finite, st.RESULTS.diverged),
-        (bad_samples, st.RESULTS.bad_save_times),
-        (~good_input, st.RESULTS.non_finite_input),
-    ):
-        result = st.RESULTS.where(failed, outcome, result)
-    return result
-
-
-def _floats(tree: Any) -> list[Array]:
-    return [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
-
-
-def _finite(x: Array) -> Array:
-    """Whether all of `x` is finite, from its largest magnitude: one reduction."""
-    return jnp.max(jnp.abs(x), initial=0.0) < jnp.inf

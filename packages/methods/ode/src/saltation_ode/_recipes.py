@@ -1,14 +1,13 @@
 """Recipes: experiments that the ODE-exact method trains. Times are in ms."""
 
 import functools
-from collections.abc import Callable, Sequence
 
-import diffrax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 import saltation as st
 
+from ._first_spike_recipe import first_spike_recipe
 from ._ode import ODE
 
 
@@ -33,7 +32,7 @@ def yinyang(
     """
     lif = st.get_neuron("lif")(tau_mem=20.0, tau_syn=10.0)
     once = st.get_neuron("at_most_once")
-    return _first_spikes(
+    return first_spike_recipe(
         name="ode/yinyang",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
@@ -69,7 +68,7 @@ def digits(
     `yinyang`.
     """
     once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
-    return _first_spikes(
+    return first_spike_recipe(
         name="ode/digits",
         dataset="digits",
         sizes=(64 + 1, hidden, 10),
@@ -104,7 +103,7 @@ def mnist(
     **Arguments:** `shift`: by how many pixels training images are moved at most; others as in `yinyang`.
     """
     once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
-    return _first_spikes(
+    return first_spike_recipe(
         name="ode/mnist",
         dataset="mnist",
         sizes=(784 + 1, hidden, 10),
@@ -120,41 +119,6 @@ def mnist(
         keep_firing=keep_firing,
         augment=functools.partial(st.shifted, pixels=shift) if shift else None,
         summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
-    )
-
-
-def yinyang_qif(
-    *,
-    hidden: int = 20,
-    epochs: int = 60,
-    batch_size: int = 100,
-    learning_rate: float = 0.03,
-    temperature: float = 1.0,
-    keep_firing: float = 1.0,
-    max_spikes: int = 8,
-    step: float = 1.0,
-) -> st.Experiment:
-    """Yin-Yang by the first spikes of quadratic integrate-and-fire neurons, solved numerically with a fixed step.
-
-    The task of the notebook of Eventax, with a second bias unit: 6-20-3.
-    """
-    qif = st.get_neuron("qif")(tau_mem=20.0, tau_syn=5.0)
-    return _first_spikes(
-        name="ode/yinyang-qif",
-        dataset="yinyang",
-        sizes=(4 + 2, hidden, 3),
-        # An output may spike again: a QIF neuron that may not would run away to infinity.
-        neurons=(qif, qif),
-        encode=lambda x: st.latency(x, t_min=0.0, t_max=30.0, bias=(0.0, 30.0)),
-        weights=(st.normal(40.0, 20.0), st.normal(5.0, 5.0)),
-        t1=110.0,
-        method=ODE(max_spikes=max_spikes, solver=diffrax.Bosh3(), step=step),
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        keep_firing=keep_firing,
-        summary=f"Yin-Yang, {hidden} hidden QIF neurons by a numerical solver, first-spike cross-entropy",
     )
 
 
@@ -192,50 +156,4 @@ def yinyang_state(
         batch_size=batch_size,
         epochs=epochs,
         summary=f"Yin-Yang, {hidden} hidden LIF neurons, read from membrane potentials",
-    )
-
-
-def _first_spikes(
-    *,
-    name: str,
-    dataset: str,
-    sizes: Sequence[int],
-    neurons: Sequence[st.AbstractNeuron],
-    encode: Callable[[Array], st.Spikes],
-    weights: Sequence[Callable],
-    t1: float,
-    method: ODE,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    temperature: float,
-    keep_firing: float,
-    summary: str,
-    augment: Callable[[Array, PRNGKeyArray], Array] | None = None,
-) -> st.Experiment:
-    def network(key: PRNGKeyArray) -> st.Network:
-        layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
-        # A fixed current takes each output over its threshold by itself, late: what others do to it moves its spike,
-        # and never takes it away. So each output has a gradient in each sample.
-        own = st.Connection("bias", "out", st.OneToOne(sizes[-1], 1.2))
-        inputs = {**layers.inputs, "bias": sizes[-1]}
-        return st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
-
-    def stimulus(x: Array) -> st.Stimulus:
-        return {"in": encode(x), "bias": st.Current(jnp.ones(sizes[-1], x.dtype))}
-
-    return st.first_spike_experiment(
-        name=name,
-        dataset=dataset,
-        network=network,
-        stimulus=stimulus,
-        method=method,
-        t1=t1,
-        temperature=temperature,
-        pull=keep_firing,
-        augment=augment,
-        optimiser=st.Optimiser("adam", learning_rate, schedule="cosine", clip_norm=1.0),
-        batch_size=batch_size,
-        epochs=epochs,
-        summary=summary,
     )

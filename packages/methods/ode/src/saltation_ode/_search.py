@@ -57,9 +57,10 @@ class Found(NamedTuple):
     times: dict[str, Array]  # [n, max_spikes], `inf` where there is no spike
     iteration: dict[str, Array]  # [n, max_spikes], the entry of the record that holds the spike
     count: dict[str, Array]  # [n]
-    before: Before
+    before: Before | None  # `None` if it is to be computed again
     final: dict[str, Any]
     sampled: Array  # [S], the entry of the record that holds the sample
+    samples: dict[str, Any] | None  # the states at the samples, leaves [S, n]; `None` where `before` has them
     min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
     flat: dict[str, Array]  # [n], how many spikes lie where the guard does not rise
     flags: Flags
@@ -80,30 +81,32 @@ class _Carry(NamedTuple):
     delivered: tuple[Array, ...]
     sampled: Array
     samples_taken: Array
+    samples: dict[str, Any] | None
     h_free: Array  # what the step-size control would take
     h_trial: Array  # where a crossing is expected, `inf` if none is
     finished: Array
     flags: Flags
 
 
-def search(component: Component, *, max_steps: int, first_step: float) -> Found:
+def search(component: Component, *, max_steps: int, first_step: float, keep: bool) -> Found:
     """Find all events of one sample of `component` up to `t1`.
 
-    `max_steps` is the room for iterations that are not events; a closed form needs none.
+    `max_steps` is the room for iterations that are not events; a closed form needs none. `keep` the state that each
+    iteration starts from, or leave it to be computed again.
     """
     room = component.event_bound() + (0 if component.closed else max_steps)
     # Short chunks end soon after the last event. But each costs the backward pass a sum over all arrivals: not more
     # of them than a fixed number keeps that linear.
     chunk = max(_CHUNK, room // _CHUNKS)
     length = padded_length(room, chunk)
-    carry = _start(component, first_step)
+    carry = _start(component, first_step, keep)
 
     stepped = [name for name, arrivals in component.arrivals.items() if arrivals.steps is not None]
 
     def step(carry, iteration):
         before = Before(carry.state, {name: carry.drive[name] for name in stepped})
         carry, record = _iterate(component, carry, iteration)
-        return carry, (record, before)
+        return carry, (record, before if keep else None)
 
     carry, (record, before) = scan_in_chunks(
         step, carry, in_chunks(iota(length), chunk), active=lambda carry, _: ~carry.finished
@@ -117,18 +120,20 @@ def search(component: Component, *, max_steps: int, first_step: float) -> Found:
         before=before,
         final=carry.state,
         sampled=carry.sampled,
+        samples=carry.samples,
         min_slope=carry.min_slope,
         flat=carry.flat,
         flags=flags,
     )
 
 
-def _start(component: Component, first_step: float) -> _Carry:
+def _start(component: Component, first_step: float, keep: bool) -> _Carry:
     dtype = component.dtype
     no, zero = jnp.zeros((), bool), jnp.zeros((), dtype)
     room = {name: (component.size(name), component.max_spikes) for name in component.neurons}
     armed = {name: neuron.guard(component.state[name]) < 0 for name, neuron in component.neurons.items()}
     above = jnp.any(jnp.stack([jnp.any(~a) for a in armed.values()]))
+    number = component.samples.shape[0]
     return _Carry(
         t=zero,
         state=component.state,
@@ -144,6 +149,7 @@ def _start(component: Component, first_step: float) -> _Carry:
         delivered=tuple(jnp.zeros(link.delay.shape, jnp.int32) for link in component.links),
         sampled=jnp.zeros(component.samples.shape, jnp.int32),
         samples_taken=jnp.zeros((), jnp.int32),
+        samples=None if keep else jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), component.state),
         h_free=jnp.full((), first_step, dtype),
         h_trial=jnp.full((), jnp.inf, dtype),
         finished=no,
@@ -220,6 +226,9 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     taking = kind == Kind.SAMPLE
     sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)
     overflow = carry.flags.max_spikes_reached
+    if carry.samples is not None:
+        here = taking & (iota(carry.sampled.shape[0]) == carry.samples_taken)
+        carry = carry._replace(samples=noted(here, carry.state, carry.samples))
     carry = carry._replace(
         sampled=sampled,
         samples_taken=carry.samples_taken + taking.astype(jnp.int32),
@@ -228,6 +237,11 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     slot = jnp.where(spike | lift, slot_of_spike, slot_of_event)
     slot = jnp.where(taking, carry.samples_taken - 1, slot)
     return carry, Record(kind, which, slot, t, jnp.where(active, h, 0.0), t_end)
+
+
+def noted(here: Array, state: Any, samples: Any) -> Any:
+    """`samples`, leaves `[S, n]`, with the state where `here`, `[S]`."""
+    return jax.tree.map(lambda x, kept: jnp.where(here[:, None], x[None], kept), state, samples)
 
 
 class _Control(NamedTuple):

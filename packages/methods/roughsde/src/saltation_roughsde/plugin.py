@@ -4,6 +4,14 @@ from collections.abc import Iterator
 
 from saltation.plugins import DatasetSpec, LossSpec, MethodSpec, RecipeSpec, ReportSpec, hookimpl
 
+_CITE = """@inproceedings{holberg2024exact,
+  author = {Holberg, Christian and Salvi, Cristopher},
+  title = {Exact gradients for stochastic spiking neural networks driven by rough signals},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {37},
+  year = {2024},
+}"""
+
 
 @hookimpl
 def saltation_methods() -> Iterator[MethodSpec]:
@@ -11,6 +19,7 @@ def saltation_methods() -> Iterator[MethodSpec]:
         "roughsde",
         "saltation_roughsde:RoughSDE",
         "stochastic neurons driven by cadlag paths; pathwise gradients",
+        cite=_CITE,
     )
 
 

@@ -1,0 +1,5 @@
+"""Networks and spikes from and to the Neuromorphic Intermediate Representation (NIR)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,2 @@
+from ._bridge import Bridge as Bridge
+from ._module import SpikingModule as SpikingModule

@@ -1,0 +1,85 @@
+"""The recipe of the Spiking Heidelberg Digits. Times are in ms."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+import saltation as st
+
+from ._ode import ODE
+
+_UNITS, _CLASSES = 700, 20
+
+
+def shd(
+    *,
+    hidden: int = 256,
+    recurrent: bool = True,
+    epochs: int = 60,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    delay_rate: float = 0.05,
+    max_spikes: int = 20,
+    t1: float = 1000.0,
+    train_size: int = 8156,
+    test_size: int = 2264,
+    validation_size: int = 800,
+) -> st.Experiment:
+    """Spoken digits as spikes of 700 units, by recurrent LIF neurons with trainable axonal delays.
+
+    Outputs do not spike: the one with the highest potential of all names the word. Events after `t1` are left out.
+    Cramer et al., IEEE TNNLS 33 (2022).
+
+    **Arguments:** `recurrent`: with feedback among the hidden neurons, or without; `delay_rate`: the learning rate of
+    delays; `max_spikes` of each hidden neuron; `train_size`, `test_size`, `validation_size`: recordings that are read.
+    """
+    lif = st.get_neuron("lif")
+    times = jnp.linspace(t1 / 20, t1, 20)
+
+    def encoder(x: Array, key: PRNGKeyArray) -> st.Stimulus:
+        here = x[:, 0] < t1
+        time = jnp.where(here, x[:, 0], jnp.inf)
+        return {"in": st.Spikes(time, jnp.where(here, x[:, 1], -1.0).astype(jnp.int32), _UNITS)}
+
+    def model(key: PRNGKeyArray) -> st.Model:
+        keys = jax.random.split(key, 5)
+        neurons = {
+            "hidden": lif(hidden, tau_mem=20.0, tau_syn=10.0),
+            "out": lif(_CLASSES, tau_mem=40.0, tau_syn=10.0, v_threshold=1e6),
+        }
+        # Some 8,000 spikes a second come from 700 units: in 10 ms, a weight counts a tenth of a spike.
+        draw_in, draw, draw_out = st.normal(2.0, 8.0), st.normal(0.0, 0.5), st.normal(0.0, 2.0)
+        connections = [
+            st.Connection("in", "hidden", st.Dense(draw_in(keys[0], _UNITS, hidden)), _delays(keys[1], _UNITS)),
+            st.Connection("hidden", "out", st.Dense(draw_out(keys[2], hidden, _CLASSES))),
+        ]
+        if recurrent:
+            matrix = st.Dense(draw(keys[3], hidden, hidden))
+            connections.append(st.Connection("hidden", "hidden", matrix, _delays(keys[4], hidden)))
+        network = st.Network({"in": _UNITS}, neurons, connections, ["out"])
+        return st.Model(network, st.MaxMembrane("out"))
+
+    def loss(solution: st.Solution, output: Array, label: Array) -> Array:
+        return st.state_cross_entropy(output, label)
+
+    return st.Experiment(
+        name="ode/shd",
+        dataset="shd",
+        dataset_options={"train_size": train_size, "test_size": test_size, "validation_size": validation_size},
+        encoder=encoder,
+        model=model,
+        method=ODE(max_spikes=max_spikes),
+        loss=st.Loss(loss, needs=("states",), name="state_cross_entropy"),
+        trainable=("weight", "delay"),
+        t1=t1,
+        save=st.Save(states_at=times),
+        optimiser=st.Optimiser("adam", learning_rate, rates={"delay": delay_rate}, schedule="cosine", clip_norm=1.0),
+        batch_size=batch_size,
+        epochs=epochs,
+        summary=f"SHD, {hidden} {'recurrent ' if recurrent else ''}LIF neurons with delays, read from potentials",
+    )
+
+
+def _delays(key: PRNGKeyArray, units: int) -> st.Delay:
+    value = jax.random.uniform(key, (units,), minval=1.0, maxval=20.0)
+    return st.Delay(value, kind="axonal", positive=st.Softplus())

@@ -1,0 +1,181 @@
+"""Yin-Yang by the first spikes of neurons other than the leaky integrate-and-fire one. Times are in ms."""
+
+import math
+
+import diffrax
+
+import saltation as st
+
+from ._first_spike_recipe import first_spike_recipe
+from ._ode import ODE
+
+# A neuron that runs away to infinity beyond its threshold must be reset: with a refractory period that outlasts the
+# trial it spikes at most once, and is held at its reset value from then on.
+_FOR_GOOD = 1e3
+
+_EIF_UNIT = 60.0  # pA, about the least constant current that makes the neuron fire soon
+
+
+def yinyang_qif(
+    *,
+    hidden: int = 20,
+    epochs: int = 60,
+    batch_size: int = 100,
+    learning_rate: float = 0.03,
+    temperature: float = 1.0,
+    keep_firing: float = 1.0,
+    max_spikes: int = 8,
+    step: float = 1.0,
+) -> st.Experiment:
+    """Yin-Yang by the first spikes of quadratic integrate-and-fire neurons, solved numerically with a fixed step.
+
+    The task of the notebook of Eventax, with a second bias unit: 6-20-3.
+    """
+    qif = st.get_neuron("qif")(tau_mem=20.0, tau_syn=5.0)
+    return first_spike_recipe(
+        name="ode/yinyang-qif",
+        dataset="yinyang",
+        sizes=(4 + 2, hidden, 3),
+        # An output may spike again: a QIF neuron that may not would run away to infinity.
+        neurons=(qif, qif),
+        encode=lambda x: st.latency(x, t_min=0.0, t_max=30.0, bias=(0.0, 30.0)),
+        weights=(st.normal(40.0, 20.0), st.normal(5.0, 5.0)),
+        t1=110.0,
+        method=ODE(max_spikes=max_spikes, solver=diffrax.Bosh3(), step=step),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        summary=f"Yin-Yang, {hidden} hidden QIF neurons by a numerical solver, first-spike cross-entropy",
+    )
+
+
+def yinyang_eif(
+    *,
+    hidden: int = 30,
+    epochs: int = 60,
+    batch_size: int = 100,
+    learning_rate: float = 0.03,
+    temperature: float = 1.5,
+    keep_firing: float = 1.0,
+    step: float = 0.5,
+) -> st.Experiment:
+    """Yin-Yang by the first spikes of exponential integrate-and-fire neurons, solved numerically with a fixed step.
+
+    Membrane and synaptic time constants are those of `ode/yinyang`; weights are trained in units of 60 pA.
+    """
+    eif = st.get_neuron("eif")(c_mem=200.0 / _EIF_UNIT, g_leak=10.0 / _EIF_UNIT, tau_syn=10.0)
+    once = st.get_neuron("refractory")(eif, _FOR_GOOD)
+    return _numerical(
+        name="ode/yinyang-eif",
+        once=once,
+        own=1.2,
+        weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
+        hidden=hidden,
+        step=step,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        summary=f"Yin-Yang, {hidden} hidden EIF neurons by a numerical solver, first-spike cross-entropy",
+    )
+
+
+def yinyang_izhikevich(
+    *,
+    hidden: int = 30,
+    epochs: int = 60,
+    batch_size: int = 100,
+    learning_rate: float = 0.03,
+    temperature: float = 1.5,
+    keep_firing: float = 1.0,
+    step: float = 0.5,
+) -> st.Experiment:
+    """Yin-Yang by the first spikes of Izhikevich's neurons, regular spiking, solved numerically with a fixed step."""
+    izhikevich = st.get_neuron("izhikevich")(v_init=-70.0, tau_syn=10.0)
+    once = st.get_neuron("refractory")(izhikevich, _FOR_GOOD)
+    return _numerical(
+        name="ode/yinyang-izhikevich",
+        once=once,
+        # It charges in a few milliseconds: a current from the start would leave no time for the hidden neurons.
+        own=4.5,
+        own_start=30.0,
+        weights=(st.normal(15.0, 10.0), st.normal(3.0, 8.0)),
+        hidden=hidden,
+        step=step,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        summary=f"Yin-Yang, {hidden} hidden neurons of Izhikevich by a numerical solver, first-spike cross-entropy",
+    )
+
+
+def yinyang_alif(
+    *,
+    hidden: int = 30,
+    epochs: int = 100,
+    batch_size: int = 100,
+    learning_rate: float = 0.01,
+    temperature: float = 1.5,
+    keep_firing: float = 1.0,
+    max_spikes: int = 8,
+) -> st.Experiment:
+    """Yin-Yang by the first spikes of outputs behind hidden neurons with an adaptive threshold, several spikes each."""
+    alif = st.get_neuron("alif")(tau_mem=20.0, tau_syn=10.0, tau_adapt=60.0, beta=0.5)
+    output = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=20.0, tau_syn=10.0))
+    return first_spike_recipe(
+        name="ode/yinyang-alif",
+        dataset="yinyang",
+        sizes=(4 + 2, hidden, 3),
+        neurons=(alif, output),
+        encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
+        weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
+        t1=100.0,
+        method=ODE(max_spikes=max_spikes),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        summary=f"Yin-Yang, {hidden} hidden ALIF neurons, first-spike cross-entropy",
+    )
+
+
+def _numerical(
+    *,
+    name: str,
+    once: st.AbstractNeuron,
+    own: float,
+    own_start: float | None = None,
+    weights: tuple,
+    hidden: int,
+    step: float,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    temperature: float,
+    keep_firing: float,
+    summary: str,
+) -> st.Experiment:
+    return first_spike_recipe(
+        name=name,
+        dataset="yinyang",
+        sizes=(4 + 2, hidden, 3),
+        neurons=(once, once),
+        encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
+        weights=weights,
+        own=own,
+        own_start=own_start,
+        t1=80.0,
+        method=ODE(max_spikes=1, solver=diffrax.Bosh3(), step=step, max_steps=math.ceil(200 / step)),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        keep_firing=keep_firing,
+        summary=summary,
+    )

@@ -1,0 +1,61 @@
+"""It learns: a direction is enough."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+
+import saltation as st
+from saltation_surrogate import yinyang
+
+
+def accuracy_after(steps: int, *, hidden: int, step: float) -> tuple[float, float]:
+    """Validation accuracy of Yin-Yang before and after some steps of sign descent, in float32."""
+    experiment = yinyang(hidden=hidden, step=step)
+    data = st.get_dataset("yinyang")(validation_size=300)
+    model = experiment.model(jax.random.key(0))
+    weights, rest = eqx.partition(model, st.trainable(model, "weight"))
+    to_float32 = lambda tree: jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, tree)  # noqa: E731
+    weights, rest = to_float32(weights), to_float32(rest)
+    experiment = dataclasses.replace(experiment, regulariser=None)
+
+    def outputs(weights, x):
+        model = eqx.combine(weights, rest)
+        solution = experiment.method.solve(model.network, experiment.encoder(x, None), t1=experiment.t1, throw=False)
+        return solution, model.readout(solution)
+
+    @jax.jit
+    def train(weights):
+        x, y = jnp.asarray(data.train.inputs, jnp.float32), jnp.asarray(data.train.targets)
+
+        def loss(weights, rows):
+            each = lambda x, y: experiment.loss.function(*outputs(weights, x), y)  # noqa: E731
+            return jnp.mean(jax.vmap(each)(x[rows], y[rows]))
+
+        def update(weights, n):
+            rows = jax.random.randint(jax.random.fold_in(jax.random.key(1), n), (100,), 0, len(x))
+            size = 0.05 * (1.0 - n / steps).astype(jnp.float32)
+            gradient = jax.grad(loss)(weights, rows)
+            return jax.tree.map(lambda w, g: w - size * jnp.sign(g), weights, gradient), None
+
+        return jax.lax.scan(update, weights, jnp.arange(steps))[0]
+
+    @jax.jit
+    def accuracy(weights):
+        x, y = jnp.asarray(data.validation.inputs, jnp.float32), jnp.asarray(data.validation.targets)
+        return jnp.mean(jnp.argmin(jax.vmap(lambda x: outputs(weights, x)[1])(x), axis=1) == y)
+
+    return float(accuracy(weights)), float(accuracy(train(weights)))
+
+
+def test_some_steps_make_yin_yang_better():
+    before, after = accuracy_after(40, hidden=12, step=4.0)
+    assert after > before + 0.15 and after > 0.6
+
+
+@pytest.mark.slow
+def test_yin_yang_is_learnt():
+    before, after = accuracy_after(1500, hidden=30, step=1.0)
+    assert before < 0.6 and after > 0.9
