@@ -36,13 +36,14 @@ def main() -> None:
     for name, (sizes, weights, latest) in NETWORKS.items():
         steps = make_steps(sizes, weights, latest)
         taken = time_in_turns(steps, seconds)
-        native, bridged = taken["native"], taken["bridge"]
-        print(
-            f"{name}, batch {BATCH}: native {1e3 * native:.3f} ms, bridge {1e3 * bridged:.3f} ms ({bridged / native - "
-            f"1:+.1%}); shared loss: native {1e3 * taken['native, given']:.3f} ms, bridge {1e3 * taken['bridge, "
-            f"given']:.3f} ms ({taken['bridge, given'] / taken['native, given'] - 1:+.1%})",
-            flush=True,
-        )
+        sides = [("", "native", "bridge"), ("; shared loss", "native, given", "bridge, given")]
+        parts = []
+        for what, native, bridged in sides:
+            ratio = taken[bridged] / taken[native] - 1
+            parts.append(
+                f"{what}: native {1e3 * taken[native]:.3f} ms, bridge {1e3 * taken[bridged]:.3f} ms ({ratio:+.1%})"
+            )
+        print(f"{name}, batch {BATCH}" + "".join(parts), flush=True)
 
 
 def make_steps(sizes, weights, latest: float) -> dict[str, Callable[[], None]]:

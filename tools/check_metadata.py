@@ -6,7 +6,8 @@ from packaging.utils import canonicalize_name
 from workspace import ROOT, Package, packages
 
 # Not part of `saltation[all]`: core itself, what only plugin authors need, and PyTorch, which is larger than all the
-# rest. NOT_IN_ALL = {"saltation", "saltation-testing", "saltation-torch"}
+# rest.
+NOT_IN_ALL = {"saltation", "saltation-testing", "saltation-torch"}
 
 
 def main() -> int:
