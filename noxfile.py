@@ -26,6 +26,8 @@ CONSTRAINTS = str(ROOT / "constraints" / "constraints.txt")
 BUILD_TOOLS = ["hatchling", "editables", "jax"]
 TEST_TOOLS = ["beartype", "jaxtyping", "pytest", "pytest-xdist"]
 LINTERS = ["ruff", "import-linter"]
+# mkdocstrings breaks long signatures with ruff.
+DOCS_TOOLS = ["latex2mathml", "mkdocs-material", "mkdocstrings[python]", "ruff"]
 PACKAGES = packages()
 RECIPES_OF_DEMO = ["ode/digits", "ode/yinyang"]
 
@@ -124,6 +126,19 @@ def slow(session: nox.Session) -> None:
     """The slow tests, such as full training runs."""
     install(session, everything())
     session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation's site, built into site/ and checked; then all code of all pages, unless `-- --no-code`."""
+    install(session, everything(), *DOCS_TOOLS)
+    # MkDocs 1 warns that there may be a version 2.
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "tools/check_site.py", "site")
+    arguments = [argument for argument in session.posargs if argument != "--no-code"]
+    pages = [] if "--no-code" in session.posargs else ["tests/test_documents.py"]
+    session.run("pytest", "tests/test_site.py", *pages, *arguments, env={"SALTATION_SITE": "site"})
+    session.log(f"The site, to open in a browser: {ROOT / 'site' / 'index.html'}")
 
 
 @nox.session

@@ -97,3 +97,24 @@ def test_through_a_hidden_layer_it_is_a_direction_and_not_the_gradient():
     (hidden, size), (out, _) = alignment(network, surrogate(step=0.1))
     assert out > 0.99
     assert 0.3 < hidden < 0.99 and not 0.5 < size < 2.0
+
+
+def test_where_an_output_spikes_late_an_earlier_spike_and_one_more_have_opposite_effects():
+    stimulus = {"in": st.Spikes.from_dense(jnp.array([1.0])), "bias": st.Current(jnp.array([1.2]))}
+    once = AtMostOnce(LEAKY.with_shape(1))
+
+    def output_time(weight, onward, method):
+        connections = [
+            st.Connection("in", "hidden", st.Dense(weight[None, None])),
+            st.Connection("hidden", "out", st.Dense(onward[None, None])),
+            st.Connection("bias", "out", st.OneToOne(1, 1.0)),
+        ]
+        chain = st.Network({"in": 1, "bias": 1}, {"hidden": once, "out": once}, connections, ["out"])
+        return method.solve(chain, stimulus, t1=100.0, throw=False).spikes["out"].first()[0]
+
+    late, early = jnp.array(0.2), jnp.array(4.0)
+    by_weight = jax.vmap(jax.grad(output_time), in_axes=(None, 0, None))
+    compiled = eqx.filter_jit(lambda method: by_weight(jnp.array(5.0), jnp.stack([late, early]), method))
+    exact, biased = compiled(st.get_method("ode")(max_spikes=1)), compiled(surrogate(step=0.25))
+    assert exact[0] > 0.1 and exact[1] < -1.0
+    assert biased[0] < -1.0 and biased[1] < -1.0

@@ -23,7 +23,9 @@ def accuracy_after(steps: int, *, hidden: int, step: float) -> tuple[float, floa
 
     def outputs(weights, x):
         model = eqx.combine(weights, rest)
-        solution = experiment.method.solve(model.network, experiment.encoder(x, None), t1=experiment.t1, throw=False)
+        solution = experiment.method.solve(
+            model.network, experiment.encoder(x, jax.random.key(0)), t1=experiment.t1, throw=False
+        )
         return solution, model.readout(solution)
 
     @jax.jit
@@ -45,7 +47,8 @@ def accuracy_after(steps: int, *, hidden: int, step: float) -> tuple[float, floa
     @jax.jit
     def accuracy(weights):
         x, y = jnp.asarray(data.validation.inputs, jnp.float32), jnp.asarray(data.validation.targets)
-        return jnp.mean(jnp.argmin(jax.vmap(lambda x: outputs(weights, x)[1])(x), axis=1) == y)
+        times = jax.vmap(lambda x: outputs(weights, x)[1])(x)
+        return jnp.mean(jnp.argmin(times, axis=1).astype(y.dtype) == y)
 
     return float(accuracy(weights)), float(accuracy(train(weights)))
 

@@ -117,9 +117,9 @@ def yinyang_izhikevich(
 def yinyang_alif(
     *,
     hidden: int = 30,
-    epochs: int = 100,
+    epochs: int = 60,
     batch_size: int = 100,
-    learning_rate: float = 0.01,
+    learning_rate: float = 0.02,
     temperature: float = 1.5,
     keep_firing: float = 1.0,
     max_spikes: int = 8,
