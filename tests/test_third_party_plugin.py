@@ -43,8 +43,8 @@ def test_the_command_line_lists_it_among_the_others(saltation, env):
     plugins = {plugin["distribution"]: plugin for plugin in json.loads(saltation("plugins", "--json", env=env).stdout)}
     found = plugins.pop(DISTRIBUTION)
     assert (found["status"], found["version"]) == ("ok", "1.2.3")
-    assert [record["name"] for record in found["records"]["neuron"]] == ["alif"]
-    assert [record["name"] for record in found["records"]["recipe"]] == ["alif/yinyang"]
+    assert [record["name"] for record in found["records"]["neuron"]] == ["adaptive_lif"]
+    assert [record["name"] for record in found["records"]["recipe"]] == ["adaptive_lif/yinyang"]
     assert plugins == {plugin["distribution"]: plugin for plugin in json.loads(saltation("plugins", "--json").stdout)}
 
 
@@ -53,7 +53,7 @@ def test_its_neuron_is_found_by_name_and_solved(python, env):
 import equinox as eqx, jax, jax.numpy as jnp
 import saltation as st
 
-hidden = st.get_neuron("alif")(2, beta=jnp.array([0.0, 1.0]))
+hidden = st.get_neuron("adaptive_lif")(2, beta=jnp.array([0.0, 1.0]))
 w = jnp.array([[30.0, 30.0]])
 net = st.Network({"in": 1}, {"hidden": hidden}, [st.Connection("in", "hidden", st.Dense(w))], ["hidden"])
 stimulus = {"in": st.Spikes.from_dense(jnp.array([[1.0]]))}
@@ -80,9 +80,11 @@ def test_it_passes_the_suite_of_neurons(python, env):
 
 def test_its_recipe_trains_on_data_of_another_plugin(saltation, env, tmp_path):
     options = ["--hidden", "none", "--train-size", "200", "--batch-size", "50", "--epochs", "2", "--quiet"]
-    saltation("train", "alif/yinyang", *options, "--out", "run", "--no-report", env=env)
+    saltation("train", "adaptive_lif/yinyang", *options, "--out", "run", "--no-report", env=env)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["recipe"] == "alif/yinyang" and summary["dataset"] == "yinyang" and summary["parameters"] == 15
+    assert (
+        summary["recipe"] == "adaptive_lif/yinyang" and summary["dataset"] == "yinyang" and summary["parameters"] == 15
+    )
     assert summary["epochs"] == 2 and summary["test_failed"] == {}
     assert summary["versions"][DISTRIBUTION] == "1.2.3"
     first, last = map(json.loads, (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
@@ -96,6 +98,6 @@ def test_removed_it_is_gone_and_the_rest_works(saltation, python, env, site):
     plugins = {plugin["distribution"]: plugin for plugin in json.loads(saltation("plugins", "--json", env=env).stdout)}
     assert DISTRIBUTION not in plugins
     assert {plugin["status"] for plugin in plugins.values()} == {"ok"}
-    missing = saltation("train", "alif/yinyang", env=env, status=2)
-    assert "there is no recipe 'alif/yinyang'" in missing.stderr and "Traceback" not in missing.stderr
+    missing = saltation("train", "adaptive_lif/yinyang", env=env, status=2)
+    assert "there is no recipe 'adaptive_lif/yinyang'" in missing.stderr and "Traceback" not in missing.stderr
     python("-c", "import saltation as st; st.get_neuron('lif')(3); st.get_dataset('yinyang')(train_size=9)", env=env)

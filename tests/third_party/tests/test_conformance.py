@@ -1,8 +1,8 @@
 import jax.numpy as jnp
-from saltation_adaptive_threshold import ALIF
+from saltation_adaptive_threshold import AdaptiveLIF
 
 from saltation_testing import AbstractNeuronConformance
 
 
-class TestALIF(AbstractNeuronConformance):
-    neurons = {"fixed": ALIF(3), "trained": ALIF(3, beta=jnp.full(3, 0.5))}
+class TestAdaptiveLIF(AbstractNeuronConformance):
+    neurons = {"fixed": AdaptiveLIF(3), "trained": AdaptiveLIF(3, beta=jnp.full(3, 0.5))}

@@ -1,3 +1,3 @@
-from ._alif import ALIF as ALIF
-from ._alif import ALIFState as ALIFState
+from ._adaptive_lif import AdaptiveLIF as AdaptiveLIF
+from ._adaptive_lif import AdaptiveLIFState as AdaptiveLIFState
 from ._yinyang import yinyang as yinyang

@@ -2,7 +2,7 @@
 
 import saltation as st
 
-from ._alif import ALIF
+from ._adaptive_lif import AdaptiveLIF
 
 T1 = 60.0
 
@@ -25,14 +25,14 @@ def yinyang(
 
     def model(key):
         sizes = [5, 3] if hidden is None else [5, hidden, 3]
-        network = st.feedforward(sizes, ALIF(), weight=st.normal(9.0, 6.0), key=key)
+        network = st.feedforward(sizes, AdaptiveLIF(), weight=st.normal(9.0, 6.0), key=key)
         return st.Model(network, st.FirstSpikes())
 
     def loss(solution, times, target):
         return st.first_spike_cross_entropy(times, target, temperature=2.0, silent=T1)
 
     return st.Experiment(
-        name="alif/yinyang",
+        name="adaptive_lif/yinyang",
         dataset="yinyang",
         dataset_options={"train_size": train_size, "validation_size": 200, "test_size": 200},
         encoder=encoder,

@@ -8,10 +8,14 @@ from saltation.plugins import NeuronSpec, RecipeSpec, hookimpl
 @hookimpl
 def saltation_neurons() -> Iterator[NeuronSpec]:
     """The neuron."""
-    yield NeuronSpec("alif", "saltation_adaptive_threshold:ALIF", "leaky integrate-and-fire, adaptive threshold")
+    yield NeuronSpec(
+        "adaptive_lif", "saltation_adaptive_threshold:AdaptiveLIF", "leaky integrate-and-fire, adaptive threshold"
+    )
 
 
 @hookimpl
 def saltation_recipes() -> Iterator[RecipeSpec]:
     """Its recipe."""
-    yield RecipeSpec("alif/yinyang", "saltation_adaptive_threshold:yinyang", "Yin-Yang with adaptive thresholds")
+    yield RecipeSpec(
+        "adaptive_lif/yinyang", "saltation_adaptive_threshold:yinyang", "Yin-Yang with adaptive thresholds"
+    )

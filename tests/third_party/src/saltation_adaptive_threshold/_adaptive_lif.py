@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 import saltation as st
 
 
-class ALIFState(NamedTuple):
+class AdaptiveLIFState(NamedTuple):
     """`v`: membrane potential; `i`: synaptic current; `a`: adaptation, in spikes."""
 
     v: Array
@@ -17,7 +17,7 @@ class ALIFState(NamedTuple):
     a: Array
 
 
-class ALIF(st.AbstractODENeuron):
+class AdaptiveLIF(st.AbstractODENeuron):
     """The leaky integrate-and-fire neuron with an adaptive threshold.
 
     `tau_mem dv/dt = -v + i + current`, `tau_syn di/dt = -i`, `tau_adapt da/dt = -a`; a spike where `v` rises
@@ -34,7 +34,7 @@ class ALIF(st.AbstractODENeuron):
     Bellec et al., Nature Communications 11 (2020), in continuous time.
 
     ```python
-    hidden = ALIF(30, beta=0.5)
+    hidden = AdaptiveLIF(30, beta=0.5)
     ```
     """
 
@@ -47,26 +47,26 @@ class ALIF(st.AbstractODENeuron):
     beta: float | Float[Array, "..."] = eqx.field(default=0.18, kw_only=True)
 
     def __check_init__(self):
-        st.check_positive("ALIF", tau_mem=self.tau_mem, tau_syn=self.tau_syn, tau_adapt=self.tau_adapt)
-        st.check_below("ALIF", "v_reset", self.v_reset, "v_threshold", self.v_threshold)
+        st.check_positive("AdaptiveLIF", tau_mem=self.tau_mem, tau_syn=self.tau_syn, tau_adapt=self.tau_adapt)
+        st.check_below("AdaptiveLIF", "v_reset", self.v_reset, "v_threshold", self.v_threshold)
 
-    def init(self, *, key: PRNGKeyArray | None = None) -> ALIFState:
-        return ALIFState(jnp.zeros(self.shape), jnp.zeros(self.shape), jnp.zeros(self.shape))
+    def init(self, *, key: PRNGKeyArray | None = None) -> AdaptiveLIFState:
+        return AdaptiveLIFState(jnp.zeros(self.shape), jnp.zeros(self.shape), jnp.zeros(self.shape))
 
-    def vector_field(self, t: Array, state: ALIFState, current: Array) -> ALIFState:
+    def vector_field(self, t: Array, state: AdaptiveLIFState, current: Array) -> AdaptiveLIFState:
         dv = (-state.v + state.i + current) / self.tau_mem
-        return ALIFState(dv, -state.i / self.tau_syn, -state.a / self.tau_adapt)
+        return AdaptiveLIFState(dv, -state.i / self.tau_syn, -state.a / self.tau_adapt)
 
-    def guard(self, state: ALIFState) -> Array:
+    def guard(self, state: AdaptiveLIFState) -> Array:
         return state.v - (self.v_threshold + self.beta * state.a)
 
-    def reset(self, state: ALIFState, *, key: PRNGKeyArray | None = None) -> ALIFState:
-        return ALIFState(jnp.zeros_like(state.v) + self.v_reset, state.i, state.a + 1.0)
+    def reset(self, state: AdaptiveLIFState, *, key: PRNGKeyArray | None = None) -> AdaptiveLIFState:
+        return AdaptiveLIFState(jnp.zeros_like(state.v) + self.v_reset, state.i, state.a + 1.0)
 
-    def receive(self, state: ALIFState, kick: Array, port: str) -> ALIFState:
+    def receive(self, state: AdaptiveLIFState, kick: Array, port: str) -> AdaptiveLIFState:
         if port != "current":
-            raise ValueError(f"ALIF got spikes for the port {port!r}; expected 'current'.")
-        return ALIFState(state.v, state.i + kick, state.a)
+            raise ValueError(f"AdaptiveLIF got spikes for the port {port!r}; expected 'current'.")
+        return AdaptiveLIFState(state.v, state.i + kick, state.a)
 
-    def observe(self, state: ALIFState) -> Array:
+    def observe(self, state: AdaptiveLIFState) -> Array:
         return state.v
