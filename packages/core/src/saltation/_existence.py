@@ -45,7 +45,8 @@ def existence(
     for name in names:
         neuron = network.neurons[name]
         guard = jax.vmap(neuron.guard)(solution.states[name])
-        share = (largest(guard) / jax.lax.stop_gradient(neuron.guard(neuron.init()))).reshape(-1)
+        start = jax.tree.map(lambda x, dtype=guard.dtype: x.astype(dtype), neuron.init())
+        share = (largest(guard) / jax.lax.stop_gradient(neuron.guard(start))).reshape(-1)
         silent = solution.spikes[name].count() == 0
         # A guard above 0 without a spike is one that was there from the start.
         pulled = jnp.where(silent & (share > 0), share, 0.0)
