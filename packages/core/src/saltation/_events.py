@@ -68,8 +68,7 @@ def spikes_to_events(spikes: Spikes, shape: Sequence[int], *, time_unit: float) 
         )
     time, index = np.asarray(spikes.time, np.float64), np.asarray(spikes.index)
     time, index = time[index >= 0], index[index >= 0]
-    dtype: Any = [("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)]
-    events = np.zeros(len(time), dtype)
+    events: Any = np.zeros(len(time), [("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
     events["t"] = np.round(time * (time_unit / _MICROSECOND))
     events["p"] = index % polarities
     events["x"] = index // polarities % width

@@ -50,7 +50,9 @@ def to_nir(
     shapes = {name: _shape(network, name) for name in [*network.inputs, *network.neurons]}
     found = {name: node_of(name, neuron, shapes[name], scale) for name, neuron in network.neurons.items()}
     nodes: dict[str, Any] = {
-        name: nir.Input(np.array(shapes[name])) for name in network.inputs if name not in constant
+        name: nir.Input(np.array(shapes[name]))  # pyright: ignore[reportArgumentType]
+        for name in network.inputs
+        if name not in constant
     } | {name: node.node for name, node in found.items()}
     edges: list[tuple[str, str]] = []
     biases = _biases(network, constant, found)
@@ -72,7 +74,7 @@ def to_nir(
         )
     for name in network.outputs:
         output = "output" if len(network.outputs) == 1 else f"output_{name}"
-        nodes[output] = nir.Output(np.array(shapes[name]))
+        nodes[output] = nir.Output(np.array(shapes[name]))  # pyright: ignore[reportArgumentType]
         edges.append((name, output))
     graph = nir.NIRGraph(nodes, edges)
     note(graph, scale)

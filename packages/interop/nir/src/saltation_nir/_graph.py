@@ -130,7 +130,8 @@ def _output(name: str, node: Any, given: Shape) -> Shape:
                 given[1:], node.padding, node.dilation, np.shape(node.weight)[2:], node.stride
             )
             return (int(np.shape(node.weight)[0]), int(sides[0]), int(sides[1]))
-        sides = calculate_conv_output(given[1:], node.padding, 1, node.kernel_size, node.stride)
+        window: Any = (node.padding, 1, node.kernel_size, node.stride)
+        sides = calculate_conv_output(given[1:], *window)
         return (given[0], int(sides[0]), int(sides[1]))
     if isinstance(node, nir.Flatten):
         # Some exporters count the batch axis, which is not in a graph.

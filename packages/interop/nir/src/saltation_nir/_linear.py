@@ -109,5 +109,5 @@ class LinearNodes:
         self.shape = (synapse.shape_out[2], *synapse.shape_out[:2])
 
     def _flatten(self) -> None:
-        self.nodes.append(nir.Flatten(np.array(self.shape), 0, -1))
+        self.nodes.append(nir.Flatten(np.array(self.shape), 0, -1))  # pyright: ignore[reportArgumentType]
         self.shape = (int(np.prod(self.shape)),)

@@ -63,7 +63,7 @@ def population_of(node: Any, shape: Shape, scale: Scale) -> Population:
     return Population(neuron, gain * scale.charge / tau_syn, gain, True)
 
 
-def node_of(name: str, neuron: st.AbstractNeuron, shape: Shape, scale: Scale) -> Node:
+def node_of(name: str, neuron: Any, shape: Shape, scale: Scale) -> Node:
     """The node of NIR that a population is. Raises `UnsupportedError` with the reason if NIR has none."""
 
     def value(number: Any) -> np.ndarray:
