@@ -20,8 +20,10 @@ import saltation as st
 from ._chunks import entry_of, scan_in_chunks
 from ._component import Component, Link, Lookup
 from ._fence import fenced
+from ._found import Found
+from ._held import moved
 from ._record import Kind, Kinds, Record, iota
-from ._search import Found, noted
+from ._search import noted
 from ._take import take
 
 
@@ -200,12 +202,13 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
     names = list(component.neurons)
     kinds = Kinds(len(names), len(component.links))
     offsets = component.offsets()
-    kind, which, slot, start, h, end = record
+    kind, which, slot, start, h, end, held = record
+    neurons = moved(component.neurons, held)
     idle = kind == Kind.IDLE
 
     # The flow, and how the end of the computed step moves with its duration.
     def flow_of(name):
-        flow, neuron = component.flows[name], component.neurons[name]
+        flow, neuron = component.flows[name], neurons[name]
 
         def run(state, h, drive):
             return flow.propagate(neuron, start, state, h, drive), flow.rate(neuron, start, state, h, drive)
@@ -230,7 +233,12 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         waiting = jnp.where(due, neuron.next_timer(carry.state[name]), 0.0)
         later = later + jnp.sum(difference(jnp.where(due, waiting, 0.0)))
         spiking = (kind == Kind.SPIKE) & (lanes + offsets[name] == which)
-        slope = jax.jvp(neuron.guard, (state[name],), (rate[name],))[1]
+        rising = rate[name]
+        if held is not None:
+            # Of a neuron that waits, the slope that it would have.
+            free = lax.stop_gradient(neuron.vector_field(end, state[name], carry.drive[name]))
+            rising = jax.tree.map(lambda f, r, held=held[name]: jnp.where(held, f, r), free, rising)
+        slope = jax.jvp(neuron.guard, (state[name],), (rising,))[1]
         # Where the guard does not rise, as it may at an observed spike, the time has no derivative.
         spiking = spiking & (slope > 0)
         slope = jnp.where(spiking, jnp.maximum(slope, component.slope_floor), 1.0)

@@ -18,10 +18,11 @@ from ._chunks import entry_of
 from ._component import Component, spare_lanes, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, derivative
+from ._found import Flags, Summary
 from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
 from ._outcome import check_start, result_of
-from ._search import Flags, Summary, search
+from ._search import search
 
 
 class ODE(st.AbstractReplayMethod):
@@ -116,21 +117,21 @@ class ODE(st.AbstractReplayMethod):
     ) -> st.Solution:
         """The solution with the `observed` spikes, and the derivative of the condition `guard = 0` at each of them.
 
-        A spike where the guard does not rise has no derivative: it is counted in `stats["flat"]`.
+        The state runs along the observed spikes by the same closed form or solver that `solve` takes, and is reset at
+        them. A spike where the guard does not rise, such as one before all its causes, has no derivative: zero, and
+        counted in `stats["flat"]`. A neuron whose own flow reaches infinity before its spike was observed is held on
+        the way there, and the derivative is that of the time at which it got there.
 
-        **Raises:** `UnsupportedError` for neurons without a closed form, `ValueError` for spikes that do not fit.
+        **Raises:** `ValueError` for spikes that do not fit the populations.
         """
         for name, neuron in network.neurons.items():
-            if neuron.closed_form() is None:
-                raise st.UnsupportedError(
-                    f"ODE cannot replay the neurons {name!r}: they have no closed form. Use neurons that have one, "
-                    "such as LIF or IF."
-                )
             if name not in observed:
                 raise ValueError(f"replay got spikes of {list(observed)}; expected those of {list(network.neurons)}.")
-            if observed[name].size != neuron.size:
+            if observed[name].size != neuron.size or observed[name].time.ndim != 1:
                 raise ValueError(
-                    f"replay got spikes of {observed[name].size} units for {name!r}; expected {neuron.size}."
+                    f"replay got spikes of {observed[name].size} units in an array of shape "
+                    f"{observed[name].time.shape} for {name!r}; expected {neuron.size} units in [K], one sample. "
+                    "Replay a batch with jax.vmap."
                 )
         return self._solve(network, stimulus, t1, None, None, st.Save(), throw, dict(observed))
 
