@@ -22,6 +22,7 @@ from ._component import Component, Link, Lookup
 from ._fence import fenced
 from ._found import Found
 from ._held import moved
+from ._linear_chunks import linear_chunks
 from ._record import Kind, Kinds, Record, iota
 from ._search import noted
 from ._take import take
@@ -59,11 +60,11 @@ def derivative(
 ) -> Values:
     """How the outputs of a component change along `directions`, at the events that were found.
 
-    The search has left the state that each iteration starts from, so nothing is solved a second time: the scan carries
-    tangents alone. It is linear in them, and its transpose, the adjoint, recomputes one chunk of iterations at a time.
+    The search has left the state that each chunk of iterations starts from. The loop is linear in the tangents, and its
+    transpose, the adjoint, computes one chunk of iterations again at a time.
     """
     component = restore(moving)
-    if found.before is None:
+    if found.starts is None:
         return _derivative_on_the_way(restore, moving, directions, found)
     nothing = jnp.zeros((), component.dtype)
     sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
@@ -73,30 +74,33 @@ def derivative(
         return component.state, component.drive
 
     state, drive = jax.jvp(start, (moving,), (directions,))[1]
-    initial = _Carry(nothing, state, drive, sent)
     sampling = component.samples.shape[0] > 0
 
-    def gather(x):
+    def chunk(directions, tangents, x):
         record, before = x
         events = jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
-        return record, before, *events
 
-    def step(tangents, x):
-        record, before, event, event_tangents = x
+        def step(carry, x):
+            state, drive, tangents = carry
+            record, event, event_tangents = x
 
-        def iterate(neurons, carry, event):
-            own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
-            return _iterate(restore(own), carry, record, event)
+            def iterate(neurons, carry, event):
+                own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
+                return _iterate(restore(own), carry, record, event)
 
-        carry = _Carry(record.start, before.state, {**component.drive, **before.drive}, sent)
-        tangents = jax.jvp(iterate, (moving.neurons, carry, event), (directions.neurons, tangents, event_tangents))[1]
-        return tangents, (tangents.t, tangents.state if sampling else None)
+            now = _Carry(record.start, state, drive, sent)
+            after, tangents = jax.jvp(
+                iterate, (moving.neurons, now, event), (directions.neurons, tangents, event_tangents)
+            )
+            return (after.state, after.drive, tangents), (tangents.t, tangents.state if sampling else None)
 
-    def active(_, x):
-        return jnp.any(x[0].kind != Kind.IDLE)
+        carry = before.state, {**component.drive, **before.drive}, tangents
+        (_, _, tangents), ys = lax.scan(step, carry, (record, *events))
+        return tangents, ys
 
-    last, (ends, states) = scan_in_chunks(
-        step, initial, (found.record, found.before), active=active, prepare=gather, recompute=True
+    active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
+    last, (ends, states) = linear_chunks(
+        chunk, directions, _Carry(nothing, state, drive, sent), (found.record, found.starts), active
     )
     sampled = entry_of(states, found.sampled) if sampling else None
     return Values(_spike_tangents(found, ends), sampled, last.state)

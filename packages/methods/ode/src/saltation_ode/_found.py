@@ -25,8 +25,8 @@ class Summary(NamedTuple):
     flags: Flags
 
 
-class Before(NamedTuple):
-    """What each iteration of a record started from, leaves `[C, c, n]`."""
+class Start(NamedTuple):
+    """What each chunk of a record starts from, leaves `[C, n]`."""
 
     state: dict[str, Any]
     drive: dict[str, Array]  # of the populations whose external current changes; of others, it is the component's
@@ -39,10 +39,11 @@ class Found(NamedTuple):
     times: dict[str, Array]  # [n, max_spikes], `inf` where there is no spike
     iteration: dict[str, Array]  # [n, max_spikes], the entry of the record that holds the spike
     count: dict[str, Array]  # [n]
-    before: Before | None  # `None` if it is to be computed again
+    starts: Start | None  # `None` if they are to be computed again
+    states: dict[str, Any] | None  # before each iteration, leaves [C, c, n]; `None` unless samples are taken of them
     final: dict[str, Any]
     sampled: Array  # [S], the entry of the record that holds the sample
-    samples: dict[str, Any] | None  # the states at the samples, leaves [S, n]; `None` where `before` has them
+    samples: dict[str, Any] | None  # the states at the samples, leaves [S, n]; `None` where `states` has them
     min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
     flat: dict[str, Array]  # [n], how many spikes lie where the guard does not rise
     flags: Flags

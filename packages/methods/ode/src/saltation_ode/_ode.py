@@ -230,10 +230,10 @@ class ODE(st.AbstractReplayMethod):
             frozen = freeze(component)
             found = search(frozen, max_steps=max_steps, first_step=first_step, keep=not self.recompute)
             times = found.times if component.observed is None else component.observed
-            if found.before is None:
+            if found.states is None:
                 sampled = found.samples
             else:
-                sampled = entry_of(found.before.state, found.sampled + 1)  # what the next iteration starts from
+                sampled = entry_of(found.states, found.sampled + 1)  # what the next iteration starts from
             values = Values(times, sampled if component.samples.shape[0] else None, found.final)
             values = attach(derivative, component, found, values)
             return values, Summary(found.flat, found.count, found.min_slope, found.flags)

@@ -15,10 +15,10 @@ from jaxtyping import Array
 import saltation as st
 
 from ._carry import Carry, start
-from ._chunks import in_chunks, padded_length, scan_in_chunks
+from ._chunks import in_chunks, loop_over_chunks, padded_length
 from ._component import Component
 from ._fence import fenced
-from ._found import Before, Found
+from ._found import Found, Start
 from ._happen import deliver, fire
 from ._held import wait
 from ._next import earliest, entry_at, first_of, join, next_arrival, next_delivery
@@ -32,7 +32,7 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
     """Find all events of one sample of `component` up to `t1`.
 
     `max_steps` is the room for iterations that are not events; a closed form needs none. `keep` the state that each
-    iteration starts from, or leave it to be computed again.
+    chunk of iterations starts from, or leave it to be computed again.
     """
     room = component.event_bound() + (0 if component.closed else max_steps)
     # Short chunks end soon after the last event. But each costs the backward pass a sum over all arrivals: not more
@@ -42,14 +42,18 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
     carry = start(component, first_step, keep)
 
     stepped = [name for name, arrivals in component.arrivals.items() if arrivals.steps is not None]
+    sampling = component.samples.shape[0] > 0
 
     def step(carry, iteration):
-        before = Before(carry.state, {name: carry.drive[name] for name in stepped})
+        before = carry.state if keep and sampling else None
         carry, record = _iterate(component, carry, iteration)
-        return carry, (record, before if keep else None)
+        return carry, (record, before)
 
-    carry, (record, before) = scan_in_chunks(
-        step, carry, in_chunks(iota(length), chunk), active=lambda carry, _: ~carry.finished
+    def start_of(carry):
+        return Start(carry.state, {name: carry.drive[name] for name in stepped}) if keep else None
+
+    carry, (record, states), starts = loop_over_chunks(
+        step, carry, in_chunks(iota(length), chunk), active=lambda carry: ~carry.finished, start_of=start_of
     )
     flags = carry.flags._replace(max_steps_reached=~carry.finished)
     return Found(
@@ -57,7 +61,8 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
         times=carry.times,
         iteration=carry.iteration,
         count=carry.count,
-        before=before,
+        starts=starts,
+        states=states,
         final=carry.state,
         sampled=carry.sampled,
         samples=carry.samples,
