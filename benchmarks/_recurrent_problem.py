@@ -54,9 +54,11 @@ def problem(model: str, delay: float) -> RecurrentProblem:
     np.fill_diagonal(w_rec, 0.0)
     return RecurrentProblem(
         model=model, delay=delay, tau_mem=tau_mem, tau_syn=tau_syn, v_threshold=v_threshold, v_reset=v_reset, t1=t1,
-        room=room, events=NEURONS * room, times=np.concatenate([points, 1 - points, np.zeros((BATCH, 1))], axis=1) * 20.0,
+        room=room, events=NEURONS * room, times=20.0 * np.concatenate([points, 1 - points, np.zeros((BATCH, 1))], 1),
         w_in=random.normal(mean_in, spread_in, (5, NEURONS)), w_out=w_rec, score=random.normal(1.0, 0.5, NEURONS),
     )  # fmt: skip
 
 
-CASES = {f"{model}{'-delay' if delay else ''}": (model, delay) for model in ("lif", "qif", "egru") for delay in (0.0, 2.0)}
+CASES = {
+    f"{model}{'-delay' if delay else ''}": (model, delay) for model in ("lif", "qif", "egru") for delay in (0.0, 2.0)
+}

@@ -4,7 +4,6 @@ from _harness import arguments, serve, use_one_thread
 
 use_one_thread()
 
-import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402

@@ -1,6 +1,7 @@
 """eventax on a recurrent network: one global event loop (`python -m peers.eventax_recurrent`)."""
 
 from _harness import arguments, serve
+
 from peers.eventax import VARIANTS, FiniteQIF, phase
 
 import equinox as eqx  # isort: skip

@@ -40,7 +40,7 @@ class _Carry(NamedTuple):
     t: Array
     state: dict[str, Any]
     drive: dict[str, Array]
-    times: dict[str, Array]  # empty unless links need them
+    times: dict[str, Array]  # [n max_spikes], in one row; empty unless links need them
 
 
 class _Event(NamedTuple):
@@ -67,7 +67,7 @@ def derivative(
     if found.starts is None:
         return _derivative_on_the_way(restore, moving, directions, found)
     nothing = jnp.zeros((), component.dtype)
-    sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
+    sent = {link.source: jnp.zeros(found.times[link.source].size, component.dtype) for link in component.links}
 
     def start(moving):
         component = restore(moving)
@@ -114,7 +114,7 @@ def _derivative_on_the_way(
     The backward pass keeps one state for each chunk of iterations, and computes those within a chunk once more.
     """
     component = restore(moving)
-    sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
+    sent = {link.source: jnp.zeros(found.times[link.source].size, component.dtype) for link in component.links}
     number = component.samples.shape[0]
 
     def start(moving):
@@ -250,9 +250,8 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         later = later - jnp.sum(difference(guard) / lax.stop_gradient(slope))
     for c, link in enumerate(component.links):
         here = kind == kinds.link(c)
-        own = here & (iota(link.kicks.shape[0]) == _link_source(link, which))
-        sent = own[:, None] & (iota(component.max_spikes)[None, :] == slot)
-        sending = jnp.sum(difference(jnp.where(sent, carry.times[link.source], 0.0)))
+        sent = jnp.where(here, _link_source(link, which) * component.max_spikes + slot, 0)
+        sending = difference(carry.times[link.source][sent])
         later = jnp.where(here, sending + difference(event.delay) - now, later)
 
     state = jax.tree.map(lambda x, dx: x + dx * later, state, rate)
@@ -275,8 +274,10 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         if name in event.steps:
             drive[name] = drive[name] + event.steps[name]
         if name in times:
-            here = mine[:, None] & (iota(component.max_spikes)[None, :] == slot)
-            times[name] = jnp.where(here, t, times[name])
+            here = fired & (which >= offsets[name]) & (which < offsets[name] + component.size(name))
+            entry = (which - offsets[name]) * component.max_spikes + slot
+            nowhere = times[name].shape[0]
+            times[name] = times[name].at[jnp.where(here, entry, nowhere)].set(t, mode="drop")
     return _Carry(t, state, drive, times)
 
 
