@@ -10,13 +10,12 @@ from jaxtyping import Array
 import saltation as st
 
 
-def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs, recompute=False):
+def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs):
     """`lax.scan(step, carry, xs)` for `chunks`, the `xs` in chunks `[C, c, ...]`.
 
     Chunks of iterations where `active(carry, chunk)` holds nowhere are skipped. It is differentiable in both modes,
     unlike a `while` loop, and under `vmap` a skipped chunk costs nothing, because the decision is one for the whole
-    batch. Skipped outputs are zeros. `prepare` is applied to each chunk by itself. To `recompute` is to keep nothing
-    but the carries between chunks for the backward pass.
+    batch. Skipped outputs are zeros. `prepare` is applied to each chunk by itself.
 
     **Returns:** the last carry, and the outputs in chunks: to put them in one row would copy all of a batch.
     """
@@ -32,10 +31,9 @@ def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs, recomp
         return lax.cond(st.anywhere(active(carry, chunk)), run, skip, carry, chunk)
 
     if jax.tree.leaves(chunks)[0].shape[0] == 1:
-        one = jax.checkpoint(run) if recompute else run
-        carry, ys = one(carry, jax.tree.map(lambda x: x[0], chunks))
+        carry, ys = run(carry, jax.tree.map(lambda x: x[0], chunks))
         return carry, jax.tree.map(lambda y: y[None], ys)
-    return lax.scan(jax.checkpoint(one_chunk, prevent_cse=False) if recompute else one_chunk, carry, chunks)
+    return lax.scan(one_chunk, carry, chunks)
 
 
 def loop_over_chunks(step, carry, chunks, *, active, start_of):

@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import entry_of, scan_in_chunks
+from ._chunks import entry_of
 from ._component import Component, Link, Lookup
 from ._fence import fenced
 from ._found import Found
@@ -64,8 +64,6 @@ def derivative(
     transpose, the adjoint, computes one chunk of iterations again at a time.
     """
     component = restore(moving)
-    if found.starts is None:
-        return _derivative_on_the_way(restore, moving, directions, found)
     nothing = jnp.zeros((), component.dtype)
     sent = {link.source: jnp.zeros(found.times[link.source].size, component.dtype) for link in component.links}
 
@@ -74,14 +72,18 @@ def derivative(
         return component.state, component.drive
 
     state, drive = jax.jvp(start, (moving,), (directions,))[1]
-    sampling = component.samples.shape[0] > 0
+    number = component.samples.shape[0]
+    # Samples are taken from the states of all iterations, or noted on the way.
+    stored = number > 0 and found.states is not None
+    noting = number > 0 and found.states is None
+    samples = jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), state) if noting else None
 
-    def chunk(directions, tangents, x):
+    def chunk(directions, carry, x):
         record, before = x
         events = jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
 
         def step(carry, x):
-            state, drive, tangents = carry
+            state, drive, tangents, samples = carry
             record, event, event_tangents = x
 
             def iterate(neurons, carry, event):
@@ -92,61 +94,20 @@ def derivative(
             after, tangents = jax.jvp(
                 iterate, (moving.neurons, now, event), (directions.neurons, tangents, event_tangents)
             )
-            return (after.state, after.drive, tangents), (tangents.t, tangents.state if sampling else None)
+            if noting:
+                samples = noted((record.kind == Kind.SAMPLE) & (iota(number) == record.slot), tangents.state, samples)
+            return (after.state, after.drive, tangents, samples), (tangents.t, tangents.state if stored else None)
 
-        carry = before.state, {**component.drive, **before.drive}, tangents
-        (_, _, tangents), ys = lax.scan(step, carry, (record, *events))
-        return tangents, ys
+        carry = before.state, {**component.drive, **before.drive}, *carry
+        (_, _, *carry), ys = lax.scan(step, carry, (record, *events))
+        return tuple(carry), ys
 
     active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
-    last, (ends, states) = linear_chunks(
-        chunk, directions, _Carry(nothing, state, drive, sent), (found.record, found.starts), active
-    )
-    sampled = entry_of(states, found.sampled) if sampling else None
-    return Values(_spike_tangents(found, ends), sampled, last.state)
-
-
-def _derivative_on_the_way(
-    restore: Callable[[Component], Component], moving: Component, directions: Component, found: Found
-) -> Values:
-    """The same without the states that the search might have kept: they are computed again beside the tangents.
-
-    The backward pass keeps one state for each chunk of iterations, and computes those within a chunk once more.
-    """
-    component = restore(moving)
-    sent = {link.source: jnp.zeros(found.times[link.source].size, component.dtype) for link in component.links}
-    number = component.samples.shape[0]
-
-    def start(moving):
-        component = restore(moving)
-        samples = jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), component.state)
-        return _Carry(jnp.zeros((), component.dtype), component.state, component.drive, sent), samples
-
-    def gather(record):
-        return record, *jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
-
-    def step(carry, x):
-        record, event, event_tangents = x
-
-        def iterate(neurons, carry, event):
-            (last, samples) = carry
-            own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
-            last = _iterate(restore(own), last, record, event)
-            here = (record.kind == Kind.SAMPLE) & (iota(number) == record.slot)
-            return last, noted(here, last.state, samples)
-
-        primals, tangents = carry
-        carry = jax.jvp(iterate, (moving.neurons, primals, event), (directions.neurons, tangents, event_tangents))
-        return carry, carry[1][0].t
-
-    def active(_, record):
-        return jnp.any(record.kind != Kind.IDLE)
-
-    carry = jax.jvp(start, (moving,), (directions,))
-    (_, (last, samples)), ends = scan_in_chunks(
-        step, carry, found.record, active=active, prepare=gather, recompute=True
-    )
-    return Values(_spike_tangents(found, ends), samples if number else None, last.state)
+    carry = _Carry(nothing, state, drive, sent), samples
+    (last, samples), (ends, states) = linear_chunks(chunk, directions, carry, (found.record, found.starts), active)
+    if stored:
+        samples = entry_of(states, found.sampled)
+    return Values(_spike_tangents(found, ends), samples, last.state)
 
 
 def _spike_tangents(found: Found, ends: Array) -> dict[str, Array]:

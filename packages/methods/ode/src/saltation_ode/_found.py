@@ -39,7 +39,7 @@ class Found(NamedTuple):
     times: dict[str, Array]  # [n, max_spikes], `inf` where there is no spike
     iteration: dict[str, Array]  # [n, max_spikes], the entry of the record that holds the spike
     count: dict[str, Array]  # [n]
-    starts: Start | None  # `None` if they are to be computed again
+    starts: Start
     states: dict[str, Any] | None  # before each iteration, leaves [C, c, n]; `None` unless samples are taken of them
     final: dict[str, Any]
     sampled: Array  # [S], the entry of the record that holds the sample

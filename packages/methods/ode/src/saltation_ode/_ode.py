@@ -44,8 +44,8 @@ class ODE(st.AbstractReplayMethod):
     - `slope_floor`: the least slope of the guard at a spike that derivatives are taken with, in the guard's unit over
       that of time. With 0 they are exact. A larger one bounds the gradient of spikes that barely touch the threshold,
       and is a bias: it shrinks the derivatives of spikes with a smaller slope.
-    - `recompute`: for long trials, keep no states between events for the backward pass but compute them again. The
-      same gradient to rounding, for one more pass; layers of LIF neurons that do not feed back keep none in any case.
+    - `recompute`: for long trials of which states are asked for, keep those alone and not the states at all events.
+      The same gradient to rounding, slower for many states; without `Save(states_at=...)` it makes no difference.
 
     **Raises:** `ValueError` for settings out of range.
 

@@ -31,8 +31,8 @@ _CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about 
 def search(component: Component, *, max_steps: int, first_step: float, keep: bool) -> Found:
     """Find all events of one sample of `component` up to `t1`.
 
-    `max_steps` is the room for iterations that are not events; a closed form needs none. `keep` the state that each
-    chunk of iterations starts from, or leave it to be computed again.
+    `max_steps` is the room for iterations that are not events; a closed form needs none. Where samples are taken,
+    `keep` the states of all iterations, or note the samples alone.
     """
     room = component.event_bound() + (0 if component.closed else max_steps)
     # Short chunks end soon after the last event. But each costs the backward pass a sum over all arrivals: not more
@@ -42,15 +42,15 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
     carry = start(component, first_step, keep)
 
     stepped = [name for name, arrivals in component.arrivals.items() if arrivals.steps is not None]
-    sampling = component.samples.shape[0] > 0
+    storing = keep and component.samples.shape[0] > 0
 
     def step(carry, iteration):
-        before = carry.state if keep and sampling else None
+        before = carry.state if storing else None
         carry, record = _iterate(component, carry, iteration)
         return carry, (record, before)
 
     def start_of(carry):
-        return Start(carry.state, {name: carry.drive[name] for name in stepped}) if keep else None
+        return Start(carry.state, {name: carry.drive[name] for name in stepped})
 
     carry, (record, states), starts = loop_over_chunks(
         step, carry, in_chunks(iota(length), chunk), active=lambda carry: ~carry.finished, start_of=start_of
