@@ -68,7 +68,7 @@ def start_waiting(component: Component) -> Waiting | None:
 
 def moved(neurons: dict[str, Any], held: dict[str, Array] | None) -> dict[str, Any]:
     """The neurons as they flow, with who is `held`."""
-    return neurons if held is None else {name: Held(neuron, held[name]) for name, neuron in neurons.items()}
+    return neurons if held is None else {name: Held(neuron=neuron, held=held[name]) for name, neuron in neurons.items()}
 
 
 def wait(component: Component, waiting: Waiting, t: Array, state, drive, h_free: Array) -> Waiting:
