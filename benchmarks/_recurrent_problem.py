@@ -52,10 +52,14 @@ def problem(model: str, delay: float) -> RecurrentProblem:
     points, _ = yinyang(BATCH)
     w_rec = random.normal(mean, spread, (NEURONS, NEURONS))
     np.fill_diagonal(w_rec, 0.0)
+    w_in = random.normal(mean_in, spread_in, (5, NEURONS))
+    if model == "qif":
+        # One that stays silent, as the other models have some: eventax stops once all have spiked.
+        w_in[:, 0] = w_rec[:, 0] = 0.0
     return RecurrentProblem(
         model=model, delay=delay, tau_mem=tau_mem, tau_syn=tau_syn, v_threshold=v_threshold, v_reset=v_reset, t1=t1,
         room=room, events=NEURONS * room, times=20.0 * np.concatenate([points, 1 - points, np.zeros((BATCH, 1))], 1),
-        w_in=random.normal(mean_in, spread_in, (5, NEURONS)), w_out=w_rec, score=random.normal(1.0, 0.5, NEURONS),
+        w_in=w_in, w_out=w_rec, score=random.normal(1.0, 0.5, NEURONS),
     )  # fmt: skip
 
 
