@@ -113,7 +113,7 @@ def page(results: dict) -> str:
     where, how = results["machine"], results["settings"]
     lines = [
         f"Forward and gradient by all weights, {NEURONS} neurons all to all, 5 inputs, batch {BATCH}, float32, one "
-        f"thread, {how['rounds']} rounds of {how['seconds']:g} s in turns; {how['date']}, {where['processor']}, "
+        f"thread, {how['rounds']} or more turns of {how['seconds']:g} s; {how['date']}, {where['processor']}, "
         f"load {where['load']:.1f} at the start. Errors of first spikes (largest, median, in ms; in brackets how many "
         "are missing or too many) are against our own solution in float64 with the accurate defaults.",
         "",
