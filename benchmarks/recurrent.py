@@ -141,7 +141,7 @@ def page(results: dict) -> str:
         met = "met" if min(ratios) >= GOAL else "missed"
         lines += [
             "",
-            f"Goal: at least {GOAL:g} times eventax's speed in every case: {met}, the least is {min(ratios):.1f}.",
+            f"Goal: at least {GOAL:g} times eventax's speed in every case above: {met}, the least is {min(ratios):.1f}.",
         ]
     return "\n".join(lines) + "\n"
 
