@@ -139,10 +139,10 @@ def page(results: dict) -> str:
     ]
     if ratios:
         met = "met" if min(ratios) >= GOAL else "missed"
-        lines += [
-            "",
-            f"Goal: at least {GOAL:g} times eventax's speed in every case above: {met}, the least is {min(ratios):.1f}.",
-        ]
+        goal = (
+            f"Goal: at least {GOAL:g} times eventax's speed in every case above: {met}, the least is {min(ratios):.1f}."
+        )
+        lines += ["", goal]
     return "\n".join(lines) + "\n"
 
 
