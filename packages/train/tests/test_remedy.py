@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from saltation_train import Recipe, train
+from saltation_train._devices import one_device
 from saltation_train._engine import initial_state
 from saltation_train._prepare import prepare
 from saltation_train._step import example_batch, train_step
@@ -22,9 +23,8 @@ def weights_of(parameters):
 def one_step(arguments):
     task = prepare(Recipe("toy/blobs", arguments).build(), seed=0)
     state, optimiser, _ = initial_state(task)
-    return state, jax.jit(lambda state, *batch: train_step(task, optimiser, state, task.frozen, *batch))(
-        state, *example_batch(task)
-    )
+    step = one_device().each(lambda state, *batch: train_step(task, optimiser, state, task.frozen, *batch))
+    return state, jax.jit(step)(state, *example_batch(task))
 
 
 def test_a_remedy_that_acts_takes_the_place_of_the_step():

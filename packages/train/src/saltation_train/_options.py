@@ -12,6 +12,7 @@ from typing import Any
 GENERAL = (
     *("seed", "out", "resume", "method", "method_option", "methods", "backend", "backend_option", "epochs"),
     *("data_dir", "download", "quiet", "report", "tensorboard", "search", "storage", "study", "trials"),
+    *("processes", "process", "coordinator", "distributed", "launched"),
 )
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
 
 import saltation as st
 
+from ._across import AXIS, anywhere, gathered, least, share, total
 from ._prepare import Task, kept_in_state
 from ._solve import RESULT_NAMES, SUCCESSFUL, Outcome, solve_batch
 
@@ -54,9 +55,10 @@ class State(eqx.Module):
 
 
 class _Pass(NamedTuple):
-    """One attempt at a batch's gradient."""
+    """One attempt at a batch's gradient, by one of the devices that share it."""
 
     tries: Array
+    again: Array
     rows: Array
     mask: Array
     code: Array
@@ -109,14 +111,15 @@ def make_steps(
     """`steps(state, frozen, inputs, targets, order, key, start, stop)`: from `start` to before `stop`.
 
     `order[step]` are the rows of a batch; a step's samples draw from `key` folded with the step, so it does
-    not matter for the result how an epoch is cut into calls.
+    not matter for the result how an epoch is cut into calls, nor how many devices share a batch. Runs on
+    each of them (`Devices.each`), and each reads its own samples only.
     """
 
     def steps(state, frozen, inputs, targets, order, key, start, stop):
         def step(carry):
             index, state = carry
-            rows = order[index]
-            keys = jax.random.split(jax.random.fold_in(key, index), rows.shape[0])
+            rows = share(order[index])
+            keys = share(jax.random.split(jax.random.fold_in(key, index), order.shape[1]))
             batch = inputs[rows]
             if task.experiment.augment is not None:
                 batch = jax.vmap(task.experiment.augment)(batch, jax.vmap(_augmentation_key)(keys))
@@ -141,11 +144,11 @@ def train_step(
     targets: Array,
     keys: Key[Array, " batch"],
 ) -> State:
-    """One step on one batch."""
+    """One step on one batch, of which this device has these samples."""
     found = _gradient(task, state.parameters, frozen, inputs, targets, keys)
     counted = found.mask & (found.outcome.code == SUCCESSFUL)
     bad = _first_bad(found.gradient)
-    solved = jnp.any(counted)
+    solved = anywhere(jnp.any(counted))
     broken = solved & ~jnp.isfinite(found.loss)
     good = solved & ~broken & jnp.all(bad < 0)
 
@@ -179,7 +182,7 @@ def _remedy(
     assert remedy is not None
     model = eqx.combine(state.parameters, frozen, task.static)
     # Of a failed sample it is not known who would have spiked.
-    silent = {name: (count == 0) & counted[:, None] for name, count in outcome.spike_count.items()}
+    silent = gathered({name: (count == 0) & counted[:, None] for name, count in outcome.spike_count.items()})
     network, memory, acted = remedy.apply(model.network, silent, state.remedy)
     changed = eqx.tree_at(lambda m: m.network, model, network)
     return eqx.filter(changed, kept_in_state(task.experiment, changed)), memory, acted
@@ -195,7 +198,7 @@ def _with_statistics(task: Task, parameters: PyTree, frozen: PyTree, updates: di
 def _gradient(
     task: Task, parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, keys: Key[Array, " batch"]
 ) -> _Pass:
-    """The gradient of the mean loss of the solved samples.
+    """The gradient of the mean loss of a batch's solved samples, and the outcome of this device's share.
 
     A failed sample has weight zero, but zero times what became of it inside the solver may still be NaN. If
     so, the batch is solved once more with a solved sample, of weight zero too, in place of each failed one. A
@@ -205,46 +208,60 @@ def _gradient(
     size = inputs.shape[0]
     per_sample = experiment.loss.over == "sample"
 
-    def mean_loss(parameters, rows, mask):
+    def summed_loss(parameters, rows, mask):
         # Statistics are among the parameters, since a run changes them, but no gradient does.
         statistics = st.statistics_of(parameters)
         parameters = jax.tree.map(lambda p, s: jax.lax.stop_gradient(p) if s else p, parameters, statistics)
         model = eqx.combine(parameters, frozen, task.static)
-        outcome = solve_batch(experiment, model, inputs[rows], targets[rows], keys[rows])
+        outcome = solve_batch(experiment, model, inputs[rows], targets[rows], keys[rows], shared=True)
         counted = mask & (outcome.code == SUCCESSFUL)
         if not per_sample:
             # A loss over the batch cannot leave samples out: a batch with a failed one has no gradient.
-            counted = counted & jnp.all(counted)
-        number = jnp.maximum(jnp.sum(counted), 1).astype(outcome.loss.dtype)
-        return jnp.sum(jnp.where(counted, outcome.loss, 0.0)) / number, outcome
+            counted = counted & ~anywhere(~jnp.all(counted))
+        return jnp.sum(jnp.where(counted, outcome.loss, 0.0)), outcome
 
     def attempt(last: _Pass) -> _Pass:
-        (loss, outcome), gradient = jax.value_and_grad(mean_loss, has_aux=True)(parameters, last.rows, last.mask)
+        (loss, outcome), gradient = jax.value_and_grad(summed_loss, has_aux=True)(parameters, last.rows, last.mask)
         code = jnp.where(last.tries == 0, outcome.code, last.code)
         solved = code == SUCCESSFUL
         first = jnp.argmax(solved).astype(last.rows.dtype)
-        mask = last.mask & solved & (jnp.all(solved) | per_sample)
+        complete = jnp.all(solved) if per_sample else ~anywhere(~jnp.all(solved))
+        mask = last.mask & solved & (complete | per_sample)
         rows = jnp.where(solved, jnp.arange(size, dtype=last.rows.dtype), first)
-        return _Pass(last.tries + 1, rows, mask, code, loss, outcome, gradient)
-
-    def again(last: _Pass) -> Array:
-        spoilt = jnp.any(_first_bad(last.gradient) >= 0)
-        replaceable = jnp.any(last.mask) & ~jnp.all(last.mask)
-        return (last.tries == 0) | ((last.tries == 1) & spoilt & replaceable)
+        replaceable = jnp.any(mask) & ~jnp.all(mask)
+        again = (last.tries == 0) & anywhere(_spoilt(gradient) & replaceable)
+        return _Pass(last.tries + 1, again, rows, mask, code, loss, outcome, gradient)
 
     rows = jnp.arange(size, dtype=jnp.int32)
     mask = jnp.ones(size, bool)
     (loss, outcome), gradient = eqx.filter_eval_shape(
-        lambda p: jax.value_and_grad(mean_loss, has_aux=True)(p, rows, mask), parameters
+        lambda p: jax.value_and_grad(summed_loss, has_aux=True)(p, rows, mask), parameters
     )
     loss, outcome, gradient = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (loss, outcome, gradient))
-    empty = _Pass(jnp.zeros((), jnp.int32), rows, mask, jnp.zeros(size, jnp.int32), loss, outcome, gradient)
-    return jax.lax.while_loop(again, attempt, empty)
+    start = jnp.zeros((), jnp.int32), jnp.ones((), bool)
+    empty = _Pass(*start, rows, mask, jnp.zeros(size, jnp.int32), loss, outcome, gradient)
+    found = jax.lax.while_loop(lambda last: last.again, attempt, empty)
+    return _mean(found)
+
+
+def _mean(found: _Pass) -> _Pass:
+    """The pass with loss and gradient over the solved samples of all devices, instead of sums over this one's."""
+    counted = found.mask & (found.outcome.code == SUCCESSFUL)
+    # Where every sample of a device failed, none could take their place.
+    useless = _spoilt(found.gradient) & ~jnp.any(counted)
+    gradient = jax.tree.map(lambda g: jnp.where(useless, 0.0, g), found.gradient)
+    loss, gradient, number = total((found.loss, gradient, jnp.sum(counted).astype(jnp.int32)))
+    divide = lambda x: x / jnp.maximum(number, 1).astype(x.dtype)  # noqa: E731
+    return found._replace(loss=divide(loss), gradient=jax.tree.map(divide, gradient))
 
 
 def _augmentation_key(key: PRNGKeyArray) -> PRNGKeyArray:
     # Not one of the two into which the sample's key is split later.
     return jax.random.fold_in(key, 1)
+
+
+def _spoilt(gradient: PyTree) -> Bool[Array, ""]:
+    return jnp.any(_first_bad(gradient) >= 0)
 
 
 def _first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
@@ -258,29 +275,36 @@ def _count(tally: Tally, found: _Pass, counted: Array, targets: Array, good: Arr
     classes = jnp.issubdtype(targets.dtype, jnp.integer)
     correct = counted & (outcome.prediction == targets) if classes else jnp.zeros_like(counted)
     codes = jnp.arange(len(RESULT_NAMES), dtype=found.code.dtype)
-    number = jnp.sum(counted).astype(jnp.int32)
+    sums = total(
+        {
+            "counted": jnp.sum(counted).astype(jnp.int32),
+            "correct": jnp.sum(correct).astype(jnp.int32),
+            "codes": jnp.sum(found.code[:, None] == codes[None, :], axis=0).astype(jnp.int32),
+            "spikes": {
+                name: jnp.sum(jnp.where(counted[:, None], count, 0), axis=0).astype(jnp.int32)
+                for name, count in outcome.spike_count.items()
+            },
+            "flat": {
+                name: jnp.sum(jnp.where(counted, count, 0)).astype(jnp.int32) for name, count in outcome.flat.items()
+            },
+            # Of failed samples too: it says why they failed.
+            "health": {name: jnp.sum(count) for name, count in outcome.health.items()},
+        }
+    )
+    slopes = least({name: jnp.min(jnp.where(counted, x, jnp.inf)) for name, x in outcome.min_slope.items()})
+    more = lambda one, other: jax.tree.map(jnp.add, one, other)  # noqa: E731
     return Tally(
-        seen=tally.seen + counted.shape[0],
-        counted=tally.counted + number,
-        correct=tally.correct + jnp.sum(correct).astype(jnp.int32),
-        loss=tally.loss + found.loss * number.astype(found.loss.dtype),
-        codes=tally.codes + jnp.sum(found.code[:, None] == codes[None, :], axis=0).astype(jnp.int32),
+        seen=tally.seen + counted.shape[0] * jax.lax.axis_size(AXIS),
+        counted=tally.counted + sums["counted"],
+        correct=tally.correct + sums["correct"],
+        loss=tally.loss + found.loss * sums["counted"].astype(found.loss.dtype),
+        codes=tally.codes + sums["codes"],
         skipped=tally.skipped + jnp.where(good, 0, 1).astype(jnp.int32),
         remedied=tally.remedied,
-        spikes={
-            name: tally.spikes[name] + jnp.sum(jnp.where(counted[:, None], count, 0), axis=0).astype(jnp.int32)
-            for name, count in outcome.spike_count.items()
-        },
-        min_slope={
-            name: jnp.minimum(tally.min_slope[name], jnp.min(jnp.where(counted, slope, jnp.inf)))
-            for name, slope in outcome.min_slope.items()
-        },
-        flat={
-            name: tally.flat[name] + jnp.sum(jnp.where(counted, count, 0)).astype(jnp.int32)
-            for name, count in outcome.flat.items()
-        },
-        # Of failed samples too: it says why they failed.
-        health={name: tally.health[name] + jnp.sum(count) for name, count in outcome.health.items()},
+        spikes=more(tally.spikes, sums["spikes"]),
+        min_slope=jax.tree.map(jnp.minimum, tally.min_slope, slopes),
+        flat=more(tally.flat, sums["flat"]),
+        health=more(tally.health, sums["health"]),
         bad=bad,
         broken=tally.broken,
     )
