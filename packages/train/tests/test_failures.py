@@ -14,12 +14,13 @@ import saltation as st
 from saltation_train import Recipe, load_run, train
 from saltation_train._checkpoint import load_checkpoint, save_checkpoint
 from saltation_train._config import fingerprint
-from saltation_train._diagnose import in_gradients, in_population
 from saltation_train._devices import one_device
+from saltation_train._diagnose import in_gradients, in_population
 from saltation_train._engine import initial_state, on_device
+from saltation_train._gradient import batch_gradient
 from saltation_train._prepare import prepare
 from saltation_train._solve import solve_batch
-from saltation_train._step import _gradient, train_step
+from saltation_train._step import train_step
 
 
 class State(NamedTuple):
@@ -49,7 +50,7 @@ def one_step(task, optimiser, state, data):
 
 
 def gradient(task, rows):
-    compute = one_device().each(lambda *data: _gradient(task, task.parameters, task.frozen, *data))
+    compute = one_device().each(lambda *data: batch_gradient(task, task.parameters, task.frozen, *data))
     found = jax.jit(compute)(*batch(task, rows))
     return found, jax.tree.leaves(found.gradient)
 

@@ -14,7 +14,7 @@ import saltation as st
 
 from ._engine import Engine
 from ._solve import SUCCESSFUL, solve_sample
-from ._step import Tally
+from ._tally import Tally
 
 
 def diagnose(engine: Engine, parameters: PyTree, tally: Tally, *, epoch: int, batch: int) -> list[str]:

@@ -20,7 +20,8 @@ from ._keys import ORDER, SAMPLES, stream
 from ._optimiser import make_optimiser
 from ._prepare import Task
 from ._solve import solve_batch
-from ._step import State, empty_tally, example_batch, make_steps
+from ._step import State, make_steps
+from ._tally import empty_tally, example_batch
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,9 +45,8 @@ def launch(arguments: list[str], processes: int, *, coordinator: str | None, che
             own = ["--process", str(process), "--coordinator", address, "--launched"]
             children.append(_start([*arguments, *own], log, _cores(process, processes)))
         failed = _watch(children)
-    if failed is None:
-        return 0
-    return _ended(failed, children, logs[failed], checkpoint)
+        _kill(children)
+        return 0 if failed is None else _ended(failed, children, logs[failed], checkpoint)
 
 
 def _start(arguments: list[str], log: IO[bytes] | None, cores: set[int]) -> subprocess.Popen:

@@ -11,8 +11,8 @@ import saltation as st
 
 from ._checkpoint import Position
 from ._config import check_same, describe, fingerprint, read_config, write_config
-from ._energy import energy_counts
 from ._devices import Devices, all_devices, one_device
+from ._energy import energy_counts
 from ._engine import Engine, compile_engine, compile_score, on_device, on_host
 from ._folder import Folder
 from ._interrupt import interrupts

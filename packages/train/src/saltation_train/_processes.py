@@ -45,7 +45,7 @@ def joined(coordinator: str | None, processes: int | None, process: int | None, 
 
 def _end_with_launcher() -> None:
     # The pipe is never written to: it ends when the launcher does, however that happens.
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os._exit(1)
 
 

@@ -20,7 +20,8 @@ from ._interrupt import Interrupt
 from ._metrics import append_metrics, epoch_metrics, host_tally, number
 from ._progress import Progress
 from ._score import Scores, count_failed, score_inputs
-from ._step import State, Tally
+from ._step import State
+from ._tally import Tally
 
 
 class Session:

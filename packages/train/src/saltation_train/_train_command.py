@@ -115,9 +115,7 @@ def _as_process(name: str, given: argparse.Namespace, chosen: dict[str, Any], ar
     jax.config.update("jax_platforms", "cpu")
     use_precision(recipe.build().dtype)
     check_processes(recipe.build(), given.processes)
-    return launch(
-        arguments, given.processes, coordinator=given.coordinator, checkpoint=Folder(out).checkpoint("last")
-    )
+    return launch(arguments, given.processes, coordinator=given.coordinator, checkpoint=Folder(out).checkpoint("last"))
 
 
 def _check_process_options(given: argparse.Namespace) -> None:
