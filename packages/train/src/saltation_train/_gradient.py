@@ -102,10 +102,16 @@ def _together(found: Pass) -> Pass:
 
 
 def _spoilt(gradient: PyTree) -> Bool[Array, ""]:
-    return jnp.any(first_bad(gradient) >= 0)
+    return jnp.any(jnp.stack([jnp.any(~jnp.isfinite(leaf)) for leaf in jax.tree.leaves(gradient)]))
 
 
 def first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
     """For each array the first entry that is not finite, `-1` for none."""
-    flat = [~jnp.isfinite(leaf).reshape(-1) for leaf in jax.tree.leaves(gradient)]
-    return jnp.stack([jnp.where(jnp.any(x), jnp.argmax(x), -1).astype(jnp.int32) for x in flat])
+
+    def search() -> Array:
+        flat = [~jnp.isfinite(leaf).reshape(-1) for leaf in jax.tree.leaves(gradient)]
+        return jnp.stack([jnp.where(jnp.any(x), jnp.argmax(x), -1).astype(jnp.int32) for x in flat])
+
+    # To find one takes as long as a step of the optimiser, to see that there is none a fraction of it.
+    none = jnp.full(len(jax.tree.leaves(gradient)), -1, jnp.int32)
+    return jax.lax.cond(_spoilt(gradient), search, lambda: none)
