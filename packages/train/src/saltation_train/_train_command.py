@@ -6,36 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from ._listing import recipes_text
+from ._options import named_values, read_command
 
 _USAGE = "saltation train RECIPE [--seed N] [--out DIR] [--resume] [options of the recipe]"
 
 
 def train_command(arguments: list[str]) -> int:
     """Trains, and prints what came of it."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        parser = _general_parser("RECIPE", None)
-        parser.usage = _USAGE
-        parser.print_help()
+    read = read_command("train", _USAGE, _parser, arguments)
+    if read is None:
         print(f"recipes:\n{recipes_text()}")
         return 0
-    if arguments[0].startswith("-"):
-        raise ValueError(f"train got {arguments[0]!r} first; expected the recipe first: {_USAGE}")
-    name = arguments[0]
-    given, chosen = _parse(name, arguments[1:])
-    return _as_process(name, given, chosen, arguments)
+    return _as_process(*read, arguments)
 
 
-def _parse(name: str, rest: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """The general options, and the arguments of the recipe that were given."""
-    from saltation import get_recipe
-
-    from ._options import parse_with_recipe
-
-    function = get_recipe(name)
-    return parse_with_recipe(_general_parser(name, function.__doc__), name, function, rest)
-
-
-def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+def _parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"saltation train {name}",
         description=(doc or "").strip().split("\n\n")[0] or "Trains one recipe.",
@@ -134,7 +119,6 @@ def _check_process_options(given: argparse.Namespace) -> None:
 
 def _run_of(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> tuple[Any, int, Path]:
     """The recipe, the seed and the folder of the run."""
-    from ._options import named_values
     from ._recipe import Recipe
 
     seed = 0 if given.seed is None else given.seed
