@@ -60,6 +60,7 @@ def test_two_processes_do_what_one_does_which_can_go_on(tmp_path, command, whole
     agree(alone(out, epochs=3, resume=True).metrics, whole)
 
 
+@pytest.mark.slow
 def test_two_devices_share_what_goes_over_the_batch(toy_environment):
     environment = {**toy_environment, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     script = Path(__file__).with_name("saltation_toy_shared.py")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +104,7 @@ def all_devices(experiment: st.Experiment) -> Devices:
     if isinstance(experiment.method, st.InTheLoop):
         # A backend gets whole batches.
         return one_device()
-    of_process: list[list[jax.Device]] = [[] for _ in range(processes)]
+    of_process: list[list[Any]] = [[] for _ in range(processes)]
     for device in jax.devices():
         of_process[device.process_index].append(device)
     part, fewest = experiment.batch_size // processes, min(map(len, of_process))

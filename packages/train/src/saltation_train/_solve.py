@@ -82,7 +82,7 @@ def solve_batch(
     outcome, solutions = eqx.filter_vmap(solve, axis_name="batch")(inputs, targets, keys)
     loss, output, prediction, code, *reported = outcome
     if not per_sample:
-        whole = solutions, output, targets
+        whole: Any = solutions, output, targets
         loss = loss + experiment.loss.function(*(gathered(whole) if shared else whole))
     return Outcome(loss, output, prediction, code, *jax.lax.stop_gradient(reported))
 
