@@ -94,6 +94,27 @@ def test_measured_statistics_are_those_of_the_batch():
     assert np.ptp(np.asarray(following.mean), axis=0).max() == 0
 
 
+def test_statistics_over_two_axes_are_those_of_all_samples(leaky):
+    """As where devices share a batch: the first axis stands for them."""
+    network = _network(leaky, _trained(2))
+    batch = jnp.asarray(RNG.uniform(size=(8, 6)))
+
+    def total(network, batch):
+        measured = lambda rates: network.connections[0].synapse.measured(rates)[0].apply(rates)  # noqa: E731
+        outputs = jax.vmap(measured, axis_name="batch")(batch)
+        return jnp.sum(jnp.sin(outputs) ** 3)
+
+    def shared(network, parts):
+        network = st.normalised_over(network, ("batch", "devices"))
+        return jnp.sum(jax.vmap(lambda part: total(network, part), axis_name="devices")(parts))
+
+    whole = eqx.filter_grad(total)(network, batch)
+    found = eqx.filter_grad(shared)(network, batch.reshape(2, 4, 6))
+    for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-10, atol=1e-14)
+    assert st.normalised_over(network, "batch").connections[0].synapse.momentum == 0.9
+
+
 def test_updates_go_into_the_network(leaky):
     network = _network(leaky, _trained(2))
     new = st.Statistics(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))

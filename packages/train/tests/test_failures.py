@@ -14,11 +14,13 @@ import saltation as st
 from saltation_train import Recipe, load_run, train
 from saltation_train._checkpoint import load_checkpoint, save_checkpoint
 from saltation_train._config import fingerprint
+from saltation_train._devices import one_device
 from saltation_train._diagnose import in_gradients, in_population
 from saltation_train._engine import initial_state, on_device
+from saltation_train._gradient import batch_gradient
 from saltation_train._prepare import prepare
 from saltation_train._solve import solve_batch
-from saltation_train._step import _gradient, train_step
+from saltation_train._step import train_step
 
 
 class State(NamedTuple):
@@ -42,8 +44,14 @@ def batch(task, rows):
     return jnp.asarray(split.inputs[rows]), jnp.asarray(split.targets[rows]), keys
 
 
+def one_step(task, optimiser, state, data):
+    compute = one_device().each(lambda state, *data: train_step(task, optimiser, state, task.frozen, *data))
+    return jax.jit(compute)(state, *data)
+
+
 def gradient(task, rows):
-    found = jax.jit(lambda *data: _gradient(task, task.parameters, task.frozen, *data))(*batch(task, rows))
+    compute = one_device().each(lambda *data: batch_gradient(task, task.parameters, task.frozen, *data))
+    found = jax.jit(compute)(*batch(task, rows))
     return found, jax.tree.leaves(found.gradient)
 
 
@@ -71,7 +79,7 @@ def test_the_toy_s_failures_would_spoil_the_gradient(task):
 
 def test_a_batch_that_fails_as_a_whole_changes_nothing(task):
     state, optimiser, _ = initial_state(task)
-    after = train_step(task, optimiser, on_device(state), task.frozen, *batch(task, [0, 1, 2, 3]))
+    after = one_step(task, optimiser, on_device(state), batch(task, [0, 1, 2, 3]))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.parameters, state.parameters))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.optimiser, state.optimiser))
     assert int(after.tally.skipped) == 1 and int(after.tally.counted) == 0 and int(after.tally.seen) == 4
@@ -149,6 +157,6 @@ def test_a_gradient_that_is_not_finite_skips_the_step(task):
     state = type(state)(state.parameters, exploding.init(state.parameters), state.tally)
     loss = st.Loss(lambda solution, output, target: jnp.sqrt(output[0] - jax.lax.stop_gradient(output[0])))
     broken = dataclasses.replace(task, experiment=dataclasses.replace(task.experiment, loss=loss))
-    after = train_step(broken, exploding, state, task.frozen, *batch(task, [10, 11, 12]))
+    after = one_step(broken, exploding, state, batch(task, [10, 11, 12]))
     assert int(after.tally.skipped) == 1 and int(after.tally.counted) == 3 and (after.tally.bad >= 0).all()
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.parameters, state.parameters))

@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,42 @@ def test_a_database_that_is_gone_locked_or_damaged_is_a_clear_error(trained, tmp
     with pytest.raises(st.CheckpointError, match="cannot be used .*not a database"):
         sweep(SMALL, search, trials=2, out=tmp_path, resume=True, progress=False)
     assert (tmp_path / "trial-0000" / "summary.json").exists()
+
+
+# One more worker, whose runs need no time: it prints which ones it did.
+WORKER = """
+import sys
+from pathlib import Path
+from saltation_train import Range, Recipe, _sweep
+
+def train_apart(recipe, *, out, **settings):
+    out.mkdir(parents=True)
+    (out / "summary.json").write_text(f'{{"validation_accuracy": {recipe.arguments["learning_rate"]}}}')
+    print(out.name)
+    return ""
+
+_sweep.train_apart = train_apart
+recipe, search = Recipe("toy/blobs", {"hidden": 3, "epochs": 1}), {"learning_rate": Range(0.1, 0.4)}
+_sweep.sweep(recipe, search, trials=12, out=Path(sys.argv[1]), resume=True, progress=False)
+"""
+
+
+def test_workers_share_a_study_and_no_trial_is_lost_or_done_twice(trained, tmp_path, toy_environment):
+    sweep(SMALL, {"learning_rate": Range(0.1, 0.4)}, trials=1, out=tmp_path, progress=False)
+    command = [sys.executable, "-c", WORKER, str(tmp_path)]
+    workers = [
+        subprocess.Popen(command, env=toy_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [worker.communicate() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    done = ["trial-0000", *(name for out, _ in said for name in out.split())]
+    # The last of each worker may come when the other has just finished the last that was asked for.
+    assert 12 <= len(done) <= 13
+    assert sorted(done) == [f"trial-{number:04d}" for number in range(len(done))]
+    with sqlite3.connect(tmp_path / "sweep.db") as database:
+        states = database.execute("SELECT number, state FROM trials ORDER BY number").fetchall()
+    assert states == [(number, "COMPLETE") for number in range(len(done))]
 
 
 def test_the_words_of_the_command_line():

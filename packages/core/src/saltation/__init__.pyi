@@ -80,6 +80,7 @@ from ._neuron import check_positive as check_positive
 from ._neuron import population_shape as population_shape
 from ._normalised import Normalised as Normalised
 from ._normalised import Statistics as Statistics
+from ._normalised import normalised_over as normalised_over
 from ._normalised import statistics_of as statistics_of
 from ._normalised import updated as updated
 from ._not_differentiable import not_differentiable as not_differentiable

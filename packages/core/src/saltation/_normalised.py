@@ -36,6 +36,7 @@ class Normalised(AbstractSynapse):
     - `inner`: the synapse.
     - `channels`: how many, the last axis of the target; one for each unit if left out.
     - `momentum`: the share of the old statistics that an update keeps; `epsilon`: added to the variance.
+    - `axis_name`: of the batch; several, if devices share it, one of which is then theirs.
     - `inference`: whether to go by the stored statistics only.
 
     **Raises:** `ValueError` for channels that do not divide the targets.
@@ -49,7 +50,7 @@ class Normalised(AbstractSynapse):
     statistics: Statistics
     momentum: float = eqx.field(static=True)
     epsilon: float = eqx.field(static=True)
-    axis_name: str = eqx.field(static=True)
+    axis_name: str | tuple[str, ...] = eqx.field(static=True)
     inference: bool
 
     def __init__(
@@ -60,7 +61,7 @@ class Normalised(AbstractSynapse):
         gain: float = 1.0,
         momentum: float = 0.9,
         epsilon: float = 1e-5,
-        axis_name: str = "batch",
+        axis_name: str | tuple[str, ...] = "batch",
         inference: bool = False,
     ):
         post = inner.sizes()[1]
@@ -130,6 +131,25 @@ def updated(network: Network, updates: dict[str, Any]) -> Network:
         new = jax.tree.map(lambda value, like: value.reshape(-1, *like.shape)[0], statistics, old)
         network = eqx.tree_at(lambda n, i=int(position): n.connections[i].synapse.statistics, network, new)
     return network
+
+
+def normalised_over(network: Network, axis_name: str | tuple[str, ...]) -> Network:
+    """The network with normalisations that take their statistics over these axes.
+
+    ```python
+    shared = st.normalised_over(network, ("batch", "devices"))  # under jax.vmap and jax.shard_map
+    ```
+    """
+
+    def over(node: Any) -> Any:
+        if not isinstance(node, Normalised):
+            return node
+        settings = {name: getattr(node, name) for name in ("momentum", "epsilon", "inference")}
+        fresh = Normalised(node.inner, len(node.gain), axis_name=axis_name, **settings)
+        values = lambda n: (n.gain, n.shift, n.statistics)  # noqa: E731
+        return eqx.tree_at(values, fresh, values(node))
+
+    return jax.tree.map(over, network, is_leaf=lambda node: isinstance(node, Normalised))
 
 
 def statistics_of(tree: Any) -> Any:

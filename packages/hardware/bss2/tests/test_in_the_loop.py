@@ -60,6 +60,13 @@ def test_unknown_options_of_the_chip_are_refused(tmp_path, capsys):
     assert "there is no file missing.npz" in capsys.readouterr().err
 
 
+def test_several_processes_cannot_share_the_chip(tmp_path, capsys):
+    arguments = ["train", "bss2/yinyang-w", "--out", str(tmp_path / "run"), "--backend", "bss2-emulator"]
+    assert main([*arguments, "--processes", "2"]) == 2
+    assert "2 processes with a backend in the loop, which gets whole batches; expected 1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_ode_has_a_gradient_on_the_chip(times):
     """Neurons that spike often: the gradient at the chip's spikes points where the ideal model's points."""
     net = st.feedforward((6, 4), LIF(tau_mem=20.0, tau_syn=10.0), weight=st.normal(14.0, 3.0), key=jax.random.key(1))

@@ -7,6 +7,7 @@ from ._compare import Contestant as Contestant
 from ._compare import compare as compare
 from ._compare_page import write_pages as write_pages
 from ._evaluate import evaluate as evaluate
+from ._explain import ProcessError as ProcessError
 from ._loop import train as train
 from ._new_plugin import new_plugin as new_plugin
 from ._optimiser import make_optimiser as make_optimiser

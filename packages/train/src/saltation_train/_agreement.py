@@ -17,7 +17,7 @@ from ._engine import epoch_order
 from ._keys import SAMPLES, stream
 from ._prepare import Task
 from ._solve import SUCCESSFUL, solve_batch
-from ._step import example_batch
+from ._tally import example_batch
 
 
 @dataclass(frozen=True)

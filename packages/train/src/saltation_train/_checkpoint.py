@@ -6,6 +6,7 @@ A line of JSON (format, where in the run, whose run, how long and which hash the
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -89,14 +90,17 @@ def save_checkpoint(path: Path, state: PyTree, position: Position, fingerprint: 
     write_atomically(path, json.dumps(header).encode() + b"\n" + payload)
 
 
-def load_checkpoint(path: Path, like: PyTree, fingerprint: str) -> tuple[PyTree, Position]:
+def load_checkpoint(
+    path: Path, like: PyTree, fingerprint: str, read: Callable[[Path], bytes] | None = None
+) -> tuple[PyTree, Position]:
     """Reads a checkpoint.
 
-    **Arguments:** `like` is a state of the same structure, `fingerprint` that of the run's configuration.
+    **Arguments:** `like` is a state of the same structure, `fingerprint` that of the run's configuration; `read`
+    gives the bytes of a file that is elsewhere.
 
     **Raises:** `CheckpointError` for a file that is missing, damaged, or of another run.
     """
-    header, position, payload = _read(path)
+    header, position, payload = _parse(path, (read or read_file)(path))
     if header["fingerprint"] != fingerprint:
         raise CheckpointError(
             f"{path} belongs to another configuration: got fingerprint {header['fingerprint']}, expected "
@@ -116,15 +120,31 @@ def load_checkpoint(path: Path, like: PyTree, fingerprint: str) -> tuple[PyTree,
     return state, position
 
 
-def _read(path: Path) -> tuple[dict, Position, bytes]:
+def load_position(path: Path) -> Position:
+    """How far the run in a checkpoint has come.
+
+    **Raises:** `CheckpointError` for a file that is missing or damaged.
+    """
+    return _parse(path, read_file(path))[1]
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a checkpoint.
+
+    **Raises:** `CheckpointError` if it cannot be read.
+    """
     try:
-        line, _, payload = path.read_bytes().partition(b"\n")
+        return path.read_bytes()
     except OSError as error:
         raise CheckpointError(
             f"got no readable checkpoint {path} ({error.strerror}); expected one that `saltation train` "
             "wrote. "
             f"Fix: {_other(path)}."
         ) from error
+
+
+def _parse(path: Path, content: bytes) -> tuple[dict, Position, bytes]:
+    line, _, payload = content.partition(b"\n")
     try:
         header = json.loads(line)
         expected = (header["format"], header["bytes"], header["sha256"], header["fingerprint"])

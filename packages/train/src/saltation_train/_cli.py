@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from saltation._errors import SaltationError
-
 from ._compare_command import compare_command
+from ._explain import explain
 from ._listing import dump, plugins_json, plugins_text, recipes_json, recipes_text
 from ._sweep_command import sweep_command
 from ._train_command import train_command
@@ -25,6 +24,7 @@ _EXAMPLES = """examples:
   saltation train ode/yinyang --help                 the options of one recipe
   saltation train ode/yinyang --seed 1 --hidden 50   with another seed and another width
   saltation train ode/yinyang --resume               go on after Ctrl-C
+  saltation train ode/yinyang --processes 2          with two processes that share each batch
   saltation evaluate runs/ode-yinyang-seed0          its test accuracy
   saltation report runs/ode-yinyang-seed0            its pictures, drawn again
   saltation compare ode/yinyang --methods ode delgrad surrogate
@@ -39,24 +39,21 @@ SALTATION_DEBUG=1 shows where an error comes from."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
-    **Returns:** the exit status: 0, 1 for a check that failed, 2 for an error that the message explains, 130 after
-    Ctrl-C.
+    **Returns:** the exit status: 0, 1 for a check that failed, 2 for an error that the message explains, 3 for a
+    process that was lost, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _run(arguments)
-    except KeyboardInterrupt as interrupt:
-        print(f"saltation: {interrupt or 'interrupted'}", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; nothing may be written any more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (SaltationError, ValueError) as error:
-        if os.environ.get("SALTATION_DEBUG", "") not in ("", "0"):
+    except (Exception, KeyboardInterrupt) as error:
+        status = explain(error)
+        if status is None:
             raise
-        print(f"saltation: error: {error}", file=sys.stderr)
-        return 2
+        return status
 
 
 def _run(arguments: list[str]) -> int:

@@ -5,26 +5,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ._options import named_values, read_command
+
 _USAGE = "saltation compare RECIPE --methods A B ... [--seed N] [--out DIR] [options of the recipe]"
 
 
 def compare_command(arguments: list[str]) -> int:
     """Compares, and prints what came of it."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        parser = _parser("RECIPE", None)
-        parser.usage = _USAGE
-        parser.print_help()
-        return 0
-    if arguments[0].startswith("-"):
-        raise ValueError(f"compare got {arguments[0]!r} first; expected the recipe first: {_USAGE}")
-    name = arguments[0]
-    from saltation import get_recipe
-
-    from ._options import parse_with_recipe
-
-    function = get_recipe(name)
-    given, chosen = parse_with_recipe(_parser(name, function.__doc__), name, function, arguments[1:])
-    return _compare(name, given, chosen)
+    read = read_command("compare", _USAGE, _parser, arguments)
+    return 0 if read is None else _compare(*read)
 
 
 def _parser(name: str, doc: str | None) -> argparse.ArgumentParser:
@@ -91,8 +80,6 @@ def _compare(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> in
 
 def _options(given: list[str]) -> dict[str, dict[str, Any]]:
     """`{"surrogate": {"step": 0.5}}` from `surrogate.step=0.5`."""
-    from ._options import named_values
-
     options: dict[str, dict[str, Any]] = {}
     for option in given:
         # A value may hold points as well: 0.5.

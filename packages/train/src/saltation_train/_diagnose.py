@@ -14,7 +14,7 @@ import saltation as st
 
 from ._engine import Engine
 from ._solve import SUCCESSFUL, solve_sample
-from ._step import Tally
+from ._tally import Tally
 
 
 def diagnose(engine: Engine, parameters: PyTree, tally: Tally, *, epoch: int, batch: int) -> list[str]:
@@ -53,10 +53,10 @@ def in_parameters(model: st.Model, parameters: PyTree) -> Iterator[str]:
 def _in_solution(engine: Engine, model: st.Model, parameters: PyTree, epoch: int, batch: int) -> Iterator[str]:
     """The first sample of the batch whose loss is not finite, solved alone."""
     task = engine.task
-    rows = np.asarray(engine.order(epoch)[batch])
+    rows = engine.order(epoch)[batch]
     inputs, targets = task.dataset.train.inputs[rows], task.dataset.train.targets[rows]
     keys = jax.random.split(jax.random.fold_in(engine.key(epoch), batch), len(rows))
-    outcome = engine.score(parameters, jnp.asarray(inputs), jnp.asarray(targets), keys)
+    outcome = engine.score(parameters, inputs, targets, keys)
     spoilt = (np.asarray(outcome.code) == SUCCESSFUL) & ~np.isfinite(np.asarray(outcome.loss))
     if not spoilt.any():
         return

@@ -14,11 +14,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
+from ._across import gathered
+from ._devices import Devices
 from ._keys import ORDER, SAMPLES, stream
 from ._optimiser import make_optimiser
 from ._prepare import Task
 from ._solve import solve_batch
-from ._step import State, empty_tally, example_batch, make_steps
+from ._step import State, make_steps
+from ._tally import empty_tally, example_batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +36,16 @@ class Engine:
     """
 
     task: Task
+    devices: Devices
     steps: Callable[..., State]
     score: Callable[..., Any]
     learning_rate: Callable[[int], Any]
     initial: State
     compile_seconds: float
 
-    def order(self, epoch: int) -> Array:
+    def order(self, epoch: int) -> np.ndarray:
         """The rows of each batch of an epoch, `[steps, batch]`."""
-        return epoch_order(self.task, epoch)
+        return np.asarray(epoch_order(self.task, epoch))
 
     def key(self, epoch: int) -> PRNGKeyArray:
         """The key from which the samples of an epoch draw."""
@@ -84,41 +88,62 @@ def on_host(tree: PyTree) -> PyTree:
 
 
 def on_device(tree: PyTree) -> PyTree:
-    """Copies of all arrays that may be donated: nothing else has their memory."""
+    """Copies of all arrays on this process's first device, in memory that nothing else has."""
     return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), tree)
 
 
-def compile_engine(task: Task) -> Engine:
+def compile_engine(task: Task, devices: Devices) -> Engine:
     """Compiles all that a run calls, before the first step, and measures how long that takes."""
     start = time.perf_counter()
     initial, optimiser, schedule = initial_state(task)
     train = task.dataset.train
-    inputs, targets = jax.device_put((train.inputs, train.targets))
+    make = make_steps(task, optimiser)
+
+    def run(state, frozen, inputs, targets, order, key_data, start, stop):
+        return make(state, frozen, inputs, targets, order, jax.random.wrap_key_data(key_data), start, stop)
+
+    fixed = devices.replicate((task.frozen, train.inputs, train.targets))
     size = task.experiment.batch_size
-    order = jax.ShapeDtypeStruct((task.steps_per_epoch, size), jnp.int32)
-    index = jax.ShapeDtypeStruct((), jnp.int32)
-    lowered = jax.jit(make_steps(task, optimiser), donate_argnums=0).lower(
-        initial, task.frozen, inputs, targets, order, jax.random.key(0), index, index
-    )
+    example = np.zeros((task.steps_per_epoch, size), np.int32), _data(jax.random.key(0)), *_bounds(0, 0)
+    arguments = devices.replicate(initial), *fixed, *devices.replicate(example)
+    lowered = jax.jit(devices.each(run), donate_argnums=0).lower(*arguments)
     # XLA leaves Python alone while it compiles, so that the two do not wait for each other.
     with ThreadPoolExecutor(1) as pool:
         compiling = pool.submit(lowered.compile)
-        score = compile_score(task)
+        score = compile_score(task, devices)
         compiled = compiling.result()
 
-    def steps(state: State, order: Array, key: PRNGKeyArray, start: int, stop: int) -> State:
-        bounds = jnp.asarray(start, jnp.int32), jnp.asarray(stop, jnp.int32)
-        return compiled(state, task.frozen, inputs, targets, order, key, *bounds)
+    def steps(state: State, order: np.ndarray, key: PRNGKeyArray, start: int, stop: int) -> State:
+        return compiled(state, *fixed, *devices.replicate((order, _data(key), *_bounds(start, stop))))
 
-    return Engine(task, steps, score, schedule, initial, time.perf_counter() - start)
+    return Engine(task, devices, steps, score, schedule, initial, time.perf_counter() - start)
 
 
-def compile_score(task: Task) -> Callable[..., Any]:
+def compile_score(task: Task, devices: Devices) -> Callable[..., Any]:
     """`score(parameters, inputs, targets, keys) -> Outcome` of one batch, without dropout and the like."""
 
-    def score(parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, keys: Key[Array, " batch"]):
+    def score(parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, key_data: Array):
         model = eqx.nn.inference_mode(eqx.combine(parameters, frozen, task.static))
-        return solve_batch(task.experiment, model, inputs, targets, keys)
+        keys = jax.random.wrap_key_data(key_data)
+        return gathered(solve_batch(task.experiment, model, inputs, targets, keys, shared=True))
 
-    compiled = jax.jit(score).lower(task.parameters, task.frozen, *example_batch(task)).compile()
-    return lambda parameters, *batch: compiled(parameters, task.frozen, *batch)
+    def placed(parameters: PyTree, inputs: np.ndarray, targets: np.ndarray, keys: Key[Array, " batch"]):
+        return *devices.replicate((parameters, task.frozen)), *devices.split((inputs, targets, _data(keys)))
+
+    each = devices.each(score, shared=(False, False, True, True, True))
+    compiled = jax.jit(each).lower(*placed(task.parameters, *_example(task))).compile()
+    return lambda parameters, *batch: compiled(*placed(parameters, *batch))
+
+
+def _example(task: Task) -> tuple[np.ndarray, np.ndarray, Key[Array, " batch"]]:
+    inputs, targets, keys = example_batch(task)
+    return np.asarray(inputs), np.asarray(targets), keys
+
+
+def _data(keys: Key[Array, "..."]) -> np.ndarray:
+    # What processes hand to a computation that they share are plain numbers.
+    return np.asarray(jax.random.key_data(keys))
+
+
+def _bounds(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(start, np.int32), np.asarray(stop, np.int32)

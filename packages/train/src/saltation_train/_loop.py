@@ -1,5 +1,6 @@
 """`train`: an experiment from its first step to its report."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,16 @@ from jaxtyping import PyTree
 
 import saltation as st
 
-from ._checkpoint import Position, load_checkpoint
+from ._checkpoint import Position
 from ._config import check_same, describe, fingerprint, read_config, write_config
+from ._devices import Devices, all_devices, one_device
 from ._energy import energy_counts
-from ._engine import Engine, compile_engine
+from ._engine import Engine, compile_engine, compile_score, on_device, on_host
 from ._folder import Folder
 from ._interrupt import interrupts
 from ._metrics import number, read_metrics, truncate_metrics
 from ._prepare import Task, count_parameters, prepare
+from ._processes import clear_losses
 from ._progress import Progress
 from ._recipe import Recipe
 from ._run import Run
@@ -49,6 +52,10 @@ def train(
     a gradient, count as wrong, and are reported; above `experiment.max_failed_share` of an epoch the run
     stops.
 
+    All devices that JAX sees share each batch, as many as divide it: those of this process, and after
+    `jax.distributed.initialize()` those of all processes, each of which calls this function with the same
+    arguments. The result is that of one device within float error. The first process writes; all must see `out`.
+
     **Arguments:**
 
     - `experiment`: a `Recipe`, from which the run can be rebuilt at any time, or an `Experiment`, which
@@ -76,35 +83,49 @@ def train(
     recipe = experiment if isinstance(experiment, Recipe) else None
     built = recipe.build() if recipe is not None else experiment
     assert isinstance(built, st.Experiment)
+    devices = all_devices(built)
     folder = Folder(Path(out))
     config = describe(built, recipe, seed=seed, data_dir=data_dir, versions=versions())
-    _check_folder(folder, config, resume)
+    if devices.first:
+        _check_folder(folder, config, resume)
     task = prepare(built, seed=seed, data_dir=data_dir, download=download)
-    with interrupts() as interrupt, _progress(task, folder, resume, progress) as shown:
-        shown.note(f"compiling {built.name} ({count_parameters(task.parameters)} parameters) ...")
-        engine = compile_engine(task)
+    progress = progress and devices.first
+    with (
+        interrupts() as interrupt,
+        _progress(task, folder, resume, progress) as shown,
+        clear_losses(folder.checkpoint("last")),
+    ):
+        shown.note(f"compiling {built.name} ({count_parameters(task.parameters)} parameters{_on(devices)}) ...")
+        engine = compile_engine(task, devices)
         shown.note(f"compiled in {engine.compile_seconds:.1f} s")
-        on_epoch = _on_epoch(folder, resume) if tensorboard else None
+        on_epoch = _on_epoch(folder, resume) if tensorboard and devices.first else None
         session = Session(
             engine, folder, fingerprint(config), shown, interrupt, checkpoint_seconds, chunk_seconds, on_epoch
         )
         if resume:
-            state, position = load_checkpoint(folder.newest_checkpoint(), engine.initial, fingerprint(config))
-            truncate_metrics(folder.metrics, position.epoch)
+            state, position = session.load(folder.newest_checkpoint())
+            if devices.first:
+                truncate_metrics(folder.metrics, position.epoch)
             session.restore(state, position)
         else:
             session.begin()
-        # Only now: a run that failed to start leaves a folder in which it can be started anew.
-        write_config(folder.config, config)
+        if devices.first:
+            # Only now: a run that failed to start leaves a folder in which it can be started anew.
+            write_config(folder.config, config)
         session.run()
-        last, best = session.state.parameters, session.best_parameters()
+        last, best = on_device(on_host(session.state.parameters)), session.best_parameters()
         run = _finish(engine, session.position, folder, config, last, best)
-    if report:
+    if report and devices.first:
         from ._report import build_report
 
         for problem in build_report(run):
             shown.note(f"report: {problem}")
     return run
+
+
+def _on(devices: Devices) -> str:
+    processes = f" of {devices.processes} processes" if devices.processes > 1 else ""
+    return f", on {devices.number} devices{processes}" if devices.number > 1 else ""
 
 
 def _on_epoch(folder: Folder, resume: bool) -> Callable[[dict[str, Any]], None]:
@@ -142,7 +163,7 @@ def _finish(engine: Engine, position: Position, folder: Folder, config: dict, la
     """Scores the test split with the best parameters and writes the summary."""
     task = engine.task
 
-    def run_with(name: str, parameters: PyTree, summary: dict[str, Any] | None) -> Run:
+    def run_with(name: str, parameters: PyTree, summary: dict[str, Any] | None, score: Callable[..., Any]) -> Run:
         return Run(
             folder=folder.path,
             config=config,
@@ -152,12 +173,12 @@ def _finish(engine: Engine, position: Position, folder: Folder, config: dict, la
             checkpoint=name,
             parameters=parameters,
             position=position,
-            score_batch=engine.score,
+            score_batch=score,
         )
 
     name, parameters = ("last", last) if best is None else ("best", best)
-    run = run_with(name, parameters, None)
-    scores, final = run.test, run_with("last", last, None).test
+    run = run_with(name, parameters, None, engine.score)
+    scores, final = run.test, run_with("last", last, None, engine.score).test
     experiment = task.experiment
     samples = position.epoch * task.steps_per_epoch * experiment.batch_size
     summary = {
@@ -183,7 +204,18 @@ def _finish(engine: Engine, position: Position, folder: Folder, config: dict, la
         "parameters": count_parameters(task.parameters),
         "energy": energy_counts(run),
         "device": device(),
+        "devices": engine.devices.number,
+        "processes": engine.devices.processes,
         "versions": config["versions"],
     }
-    write_summary(folder.summary, summary)
-    return run_with(name, parameters, summary)
+    if engine.devices.first:
+        write_summary(folder.summary, summary)
+    return run_with(name, parameters, summary, _score_alone(engine))
+
+
+def _score_alone(engine: Engine) -> Callable[..., Any]:
+    """The scoring of a batch by this process, when the others have gone on."""
+    if engine.devices.processes == 1:
+        return engine.score
+    compiled = functools.cache(lambda: compile_score(engine.task, one_device()))
+    return lambda *arguments: compiled()(*arguments)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._files import append_line, write_atomically
 from ._score import Scores, count_failed
-from ._step import Tally
+from ._tally import Tally
 
 
 def epoch_metrics(

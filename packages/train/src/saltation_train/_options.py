@@ -12,7 +12,33 @@ from typing import Any
 GENERAL = (
     *("seed", "out", "resume", "method", "method_option", "methods", "backend", "backend_option", "epochs"),
     *("data_dir", "download", "quiet", "report", "tensorboard", "search", "storage", "study", "trials"),
+    *("processes", "process", "coordinator", "distributed", "launched"),
 )
+
+
+def read_command(
+    command: str, usage: str, make_parser: Callable[[str, str | None], argparse.ArgumentParser], arguments: list[str]
+) -> tuple[str, argparse.Namespace, dict[str, Any]] | None:
+    """What a command got whose first word is a recipe: its name, the command's options, the recipe's arguments.
+
+    **Arguments:** `make_parser`: of a recipe's name and docstring.
+
+    **Returns:** `None` where help was asked for, and given.
+
+    **Raises:** `ValueError` for a first word that is no recipe, or an option that neither has.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        parser = make_parser("RECIPE", None)
+        parser.usage = usage
+        parser.print_help()
+        return None
+    name = arguments[0]
+    if name.startswith("-"):
+        raise ValueError(f"{command} got {name!r} first; expected the recipe first: {usage}")
+    from saltation import get_recipe
+
+    function = get_recipe(name)
+    return name, *parse_with_recipe(make_parser(name, function.__doc__), name, function, arguments[1:])
 
 
 def parse_with_recipe(

@@ -51,19 +51,24 @@ def prepare(experiment: st.Experiment, *, seed: int, data_dir: Any = None, downl
 
     **Raises:** `ValueError` or a `SaltationError` that says which part does not fit and what would.
     """
-    dtype = _checked_dtype(experiment.dtype)
-    # What a recipe gives as arrays, such as `Save(states_at=...)`, has JAX's default dtype.
-    experiment = dataclasses.replace(
-        experiment, method=_cast(experiment.method, dtype), save=_cast(experiment.save, dtype)
-    )
+    _checked_dtype(experiment.dtype)
     if experiment.epochs < 1 or experiment.batch_size < 1:
         raise ValueError(
             f"got epochs={experiment.epochs} and batch_size={experiment.batch_size}; expected at least 1 of each."
         )
     load = st.get_dataset(experiment.dataset)
-    dataset = _cast_dataset(
-        load(data_dir=data_dir, download=download, **experiment.dataset_options), np.dtype(experiment.dtype)
+    dataset = load(data_dir=data_dir, download=download, **experiment.dataset_options)
+    return prepare_with(dataset, experiment, seed=seed)
+
+
+def prepare_with(dataset: st.Dataset, experiment: st.Experiment, *, seed: int) -> Task:
+    """The same with data that are there already."""
+    dtype = _checked_dtype(experiment.dtype)
+    # What a recipe gives as arrays, such as `Save(states_at=...)`, has JAX's default dtype.
+    experiment = dataclasses.replace(
+        experiment, method=_cast(experiment.method, dtype), save=_cast(experiment.save, dtype)
     )
+    dataset = _cast_dataset(dataset, np.dtype(experiment.dtype))
     if len(dataset.train) < experiment.batch_size:
         raise ValueError(
             f"got batch_size={experiment.batch_size} with {len(dataset.train)} training samples of "

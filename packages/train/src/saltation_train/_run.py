@@ -16,6 +16,7 @@ import saltation as st
 
 from ._checkpoint import Position, load_checkpoint
 from ._config import check_same, describe, fingerprint, read_config, recipe_of
+from ._devices import one_device
 from ._engine import compile_score, initial_state, on_device
 from ._folder import Folder
 from ._keys import SCORING, stream
@@ -143,5 +144,5 @@ def load_run(
         checkpoint=checkpoint,
         parameters=on_device(state.parameters),
         position=position,
-        score_batch=compile_score(task),
+        score_batch=compile_score(task, one_device()),
     )

@@ -95,7 +95,7 @@ def score_inputs(
     for start in range(0, number, size):
         rows = np.arange(start, start + size) % number
         keys = _sample_keys(key, jnp.asarray(rows, jnp.int32))
-        outcome = score(parameters, jnp.asarray(inputs[rows]), jnp.asarray(targets[rows]), keys)
+        outcome = score(parameters, inputs[rows], targets[rows], keys)
         kept = min(size, number - start)
         parts.append(jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf)[:kept], outcome))
     if not parts:

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jaxtyping import PyTree
 
 import saltation as st
 
-from ._checkpoint import Best, Position, load_checkpoint, save_checkpoint
+from ._checkpoint import Best, Position, load_checkpoint, read_file, save_checkpoint
 from ._diagnose import diagnose, in_gradients, in_parameters
 from ._engine import Engine, on_device, on_host
 from ._folder import Folder
@@ -19,7 +20,8 @@ from ._interrupt import Interrupt
 from ._metrics import append_metrics, epoch_metrics, host_tally, number
 from ._progress import Progress
 from ._score import Scores, count_failed, score_inputs
-from ._step import State, Tally
+from ._step import State
+from ._tally import Tally
 
 
 class Session:
@@ -27,7 +29,8 @@ class Session:
 
     **Arguments:** the compiled `engine`, the run's `folder` and the `fingerprint` of its configuration, where
     progress is shown and a wish to stop is noticed, the seconds between checkpoints and between looks at
-    the progress, and who else is told each epoch's metrics.
+    the progress, and who else is told each epoch's metrics. With several processes each has a session, all do
+    the same, and the first one writes.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Session:
         self.progress, self.interrupt = progress, interrupt
         self.checkpoint_seconds, self.chunk_seconds = checkpoint_seconds, chunk_seconds
         self.position = Position(compile_seconds=engine.compile_seconds)
-        self.state = on_device(engine.initial)
+        self.state = engine.devices.copy(engine.initial)
         self._best: State | None = None
         self._best_position: Position | None = None
         self._chunk = 1
@@ -58,7 +61,7 @@ class Session:
 
     def restore(self, state: State, position: Position) -> None:
         """Goes on from a checkpoint."""
-        self.state = on_device(state)
+        self.state = self.engine.devices.copy(state)
         self.position = dataclasses.replace(
             position, compile_seconds=position.compile_seconds + self.engine.compile_seconds
         )
@@ -87,8 +90,16 @@ class Session:
         """The parameters with the best validation score, `None` without a validation split."""
         if self.position.best is None:
             return None
-        state, _ = load_checkpoint(self.folder.checkpoint("best"), self.engine.initial, self.fingerprint)
+        state, _ = self.load(self.folder.checkpoint("best"))
         return on_device(state.parameters)
+
+    def load(self, path: Path) -> tuple[State, Position]:
+        """A checkpoint of this run, which only the first process need see.
+
+        **Raises:** `CheckpointError` for one that is damaged, or of another run.
+        """
+        read = lambda path: self.engine.devices.from_first(lambda: read_file(path))  # noqa: E731
+        return load_checkpoint(path, self.engine.initial, self.fingerprint, read)
 
     def _epoch(self) -> Tally:
         engine, epoch = self.engine, self.position.epoch
@@ -106,9 +117,10 @@ class Session:
             self.position = self.position.after_batches(stop, seconds)
             self._check_failures(tally)
             self._show(tally, size)
+            seconds, stopping = engine.devices.agree(seconds, self.interrupt.requested)
             per_step = seconds / (stop - start)
             self._chunk = max(1, min(int(self.chunk_seconds / max(per_step, 1e-9)), steps))
-            if self.interrupt.requested:
+            if stopping:
                 self._stop_interrupted()
         return host_tally(self.state.tally)
 
@@ -124,10 +136,11 @@ class Session:
             seconds=self.position.epoch_seconds,
             classes=bool(task.dataset.classes),
         )
-        append_metrics(self.folder.metrics, line)
+        if self.engine.devices.first:
+            append_metrics(self.folder.metrics, line)
         if self._on_epoch is not None:
             self._on_epoch(line)
-        self.state = dataclasses.replace(self.state, tally=on_device(self.engine.initial.tally))
+        self.state = dataclasses.replace(self.state, tally=self.engine.devices.copy(self.engine.initial.tally))
         best = self.position.best
         if validation is not None:
             found = Best(done, validation.accuracy, number(validation.mean_loss))
@@ -167,7 +180,8 @@ class Session:
             self._best = None
 
     def _save(self, name: str, state: State, position: Position) -> None:
-        save_checkpoint(self.folder.checkpoint(name), state, position, self.fingerprint)
+        if self.engine.devices.first:
+            save_checkpoint(self.folder.checkpoint(name), on_host(state), position, self.fingerprint)
 
     def _stop_interrupted(self) -> None:
         self._save_all()
@@ -185,7 +199,7 @@ class Session:
         self.state = dataclasses.replace(self.state, tally=mended)
         self._save_all()
         epoch = self.position.epoch
-        found = diagnose(self.engine, self.state.parameters, tally, epoch=epoch, batch=batch)
+        found = diagnose(self.engine, on_device(on_host(self.state.parameters)), tally, epoch=epoch, batch=batch)
         details = "; ".join(found) or "every part is finite when solved again, so the loss itself overflows"
         raise st.SolveError(
             f"the loss is not finite in epoch {epoch + 1}, batch {batch + 1}: {details}. Expected finite "
@@ -209,7 +223,7 @@ class Session:
             self._give_up(f"{sum(failed.values())} of an epoch's {samples} samples failed", share, reasons)
         # One crossing that is flat to the last bit is no reason to stop, also in an epoch of few steps.
         if int(tally.skipped) > max(share * steps, 1):
-            parameters = self.state.parameters
+            parameters = on_host(self.state.parameters)
             model = task.model(parameters)
             found = [*in_parameters(model, parameters), *in_gradients(model, parameters, tally.bad)]
             details = "; ".join(found) or "no sample of these batches was solved"

@@ -9,6 +9,8 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 import saltation as st
 
+from ._across import AXIS, gathered
+
 # The order of the members is the order of their codes; Equinox has no public way to list them.
 RESULT_NAMES = tuple(st.RESULTS._name_to_item)  # pyright: ignore[reportAttributeAccessIssue]
 SUCCESSFUL = RESULT_NAMES.index("successful")
@@ -41,10 +43,22 @@ class Outcome(eqx.Module):
 
 
 def solve_batch(
-    experiment: st.Experiment, model: st.Model, inputs: Array, targets: Array, keys: Key[Array, " batch"]
+    experiment: st.Experiment,
+    model: st.Model,
+    inputs: Array,
+    targets: Array,
+    keys: Key[Array, " batch"],
+    *,
+    shared: bool = False,
 ) -> Outcome:
-    """Solves a batch; a failed sample is reported in `code`, never raised."""
+    """Solves a batch; a failed sample is reported in `code`, never raised.
+
+    **Arguments:** `shared`: these are one device's samples of a batch that several share, so what is taken over
+    the batch is taken over all of them.
+    """
     per_sample = experiment.loss.over == "sample"
+    if shared:
+        model = eqx.tree_at(lambda m: m.network, model, st.normalised_over(model.network, ("batch", AXIS)))
 
     def solve(x: Array, target: Array, key: PRNGKeyArray):
         solution = solve_sample(experiment, model, x, key, experiment.save)
@@ -68,7 +82,8 @@ def solve_batch(
     outcome, solutions = eqx.filter_vmap(solve, axis_name="batch")(inputs, targets, keys)
     loss, output, prediction, code, *reported = outcome
     if not per_sample:
-        loss = loss + experiment.loss.function(solutions, output, targets)
+        whole: Any = solutions, output, targets
+        loss = loss + experiment.loss.function(*(gathered(whole) if shared else whole))
     return Outcome(loss, output, prediction, code, *jax.lax.stop_gradient(reported))
 
 

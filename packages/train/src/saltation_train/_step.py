@@ -1,47 +1,21 @@
 """The training step, and many of them in one call: compiled once, dispatched about twice a second."""
 
+import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Key, PRNGKeyArray, PyTree
 
 import saltation as st
 
+from ._across import gathered, share
+from ._gradient import batch_gradient, first_bad
 from ._prepare import Task, kept_in_state
-from ._solve import RESULT_NAMES, SUCCESSFUL, Outcome, solve_batch
-
-
-class Tally(eqx.Module):
-    """Sums over the samples of an epoch so far.
-
-    - `seen`, `counted`, `correct`: samples, those solved, and those of them with the right class.
-    - `loss`: the sum over counted samples.
-    - `codes`: how many samples ended in each of `RESULT_NAMES`.
-    - `skipped`: steps without an update, since a gradient was not finite or no sample was solved.
-    - `remedied`: steps in which the experiment's remedy took the place of the update.
-    - `spikes`: of each neuron, `[n]` by population; `min_slope`: the flattest crossing by population.
-    - `flat`: spikes without a derivative by population; `health`: counters of a backend in the loop.
-    - `bad`: for each trained array the first entry whose gradient was last seen not finite, `-1` for none.
-    - `broken`: the loss of a solved sample was not finite; nothing is changed from there on.
-    """
-
-    seen: Int[Array, ""]
-    counted: Int[Array, ""]
-    correct: Int[Array, ""]
-    loss: Float[Array, ""]
-    codes: Int[Array, " results"]
-    skipped: Int[Array, ""]
-    remedied: Int[Array, ""]
-    spikes: dict[str, Int[Array, " n"]]
-    min_slope: dict[str, Float[Array, ""]]
-    flat: dict[str, Int[Array, ""]]
-    health: dict[str, Float[Array, ""]]
-    bad: Int[Array, " arrays"]
-    broken: Bool[Array, ""]
+from ._solve import SUCCESSFUL, Outcome
+from ._tally import Tally, count, of_all, own
 
 
 class State(eqx.Module):
@@ -53,70 +27,21 @@ class State(eqx.Module):
     remedy: PyTree = None
 
 
-class _Pass(NamedTuple):
-    """One attempt at a batch's gradient."""
-
-    tries: Array
-    rows: Array
-    mask: Array
-    code: Array
-    loss: Array
-    outcome: Outcome
-    gradient: PyTree
-
-
-def empty_tally(task: Task) -> Tally:
-    """A tally of nothing, with the populations that this task's solutions report on."""
-    outcome = outcome_shapes(task)
-    zero = jnp.zeros((), jnp.int32)
-    return Tally(
-        seen=zero,
-        counted=zero,
-        correct=zero,
-        loss=jnp.zeros((), task.dtype),
-        codes=jnp.zeros(len(RESULT_NAMES), jnp.int32),
-        skipped=zero,
-        remedied=zero,
-        spikes={name: jnp.zeros(count.shape[1:], jnp.int32) for name, count in outcome.spike_count.items()},
-        min_slope={name: jnp.full((), jnp.inf, slope.dtype) for name, slope in outcome.min_slope.items()},
-        flat=dict.fromkeys(outcome.flat, zero),
-        health={name: jnp.zeros((), count.dtype) for name, count in outcome.health.items()},
-        bad=jnp.full(len(jax.tree.leaves(task.parameters)), -1, jnp.int32),
-        broken=jnp.zeros((), bool),
-    )
-
-
-def outcome_shapes(task: Task) -> Outcome:
-    """The shapes of a batch's outcome; an encoder or a loss that does not fit is noticed here first."""
-    return eqx.filter_eval_shape(
-        lambda parameters, *batch: solve_batch(task.experiment, task.model(parameters), *batch),
-        task.parameters,
-        *example_batch(task),
-    )
-
-
-def example_batch(task: Task) -> tuple[Array, Array, Key[Array, " batch"]]:
-    """The first batch of the training split."""
-    size = task.experiment.batch_size
-    split = task.dataset.train
-    keys = jax.random.split(jax.random.key(0), size)
-    return jnp.asarray(split.inputs[:size]), jnp.asarray(split.targets[:size]), keys
-
-
 def make_steps(
     task: Task, optimiser: optax.GradientTransformation
 ) -> Callable[[State, PyTree, Array, Array, Array, PRNGKeyArray, Array, Array], State]:
     """`steps(state, frozen, inputs, targets, order, key, start, stop)`: from `start` to before `stop`.
 
     `order[step]` are the rows of a batch; a step's samples draw from `key` folded with the step, so it does
-    not matter for the result how an epoch is cut into calls.
+    not matter for the result how an epoch is cut into calls, nor how many devices share a batch. Runs on
+    each of them (`Devices.each`), and each reads its own samples only.
     """
 
     def steps(state, frozen, inputs, targets, order, key, start, stop):
         def step(carry):
             index, state = carry
-            rows = order[index]
-            keys = jax.random.split(jax.random.fold_in(key, index), rows.shape[0])
+            rows = share(order[index])
+            keys = share(jax.random.split(jax.random.fold_in(key, index), order.shape[1]))
             batch = inputs[rows]
             if task.experiment.augment is not None:
                 batch = jax.vmap(task.experiment.augment)(batch, jax.vmap(_augmentation_key)(keys))
@@ -127,7 +52,10 @@ def make_steps(
             index, state = carry
             return (index < stop) & ~state.tally.broken
 
-        return jax.lax.while_loop(going, step, (start, state))[1]
+        # What can wait is added up at the end: over a network a message costs more than what is in it.
+        alone = dataclasses.replace(state, tally=own(state.tally))
+        state = jax.lax.while_loop(going, step, (start, alone))[1]
+        return dataclasses.replace(state, tally=of_all(state.tally))
 
     return steps
 
@@ -141,11 +69,11 @@ def train_step(
     targets: Array,
     keys: Key[Array, " batch"],
 ) -> State:
-    """One step on one batch."""
-    found = _gradient(task, state.parameters, frozen, inputs, targets, keys)
+    """One step on one batch, of which this device has these samples."""
+    found = batch_gradient(task, state.parameters, frozen, inputs, targets, keys)
     counted = found.mask & (found.outcome.code == SUCCESSFUL)
-    bad = _first_bad(found.gradient)
-    solved = jnp.any(counted)
+    bad = first_bad(found.gradient)
+    solved = found.number > 0
     broken = solved & ~jnp.isfinite(found.loss)
     good = solved & ~broken & jnp.all(bad < 0)
 
@@ -164,7 +92,7 @@ def train_step(
         parameters = jax.tree.map(instead, remedied, parameters)
         optimiser_state = jax.tree.map(instead, state.optimiser, optimiser_state)
         memory = jax.tree.map(lambda new, old: jnp.where(solved & ~broken, new, old), memory, state.remedy)
-    tally = _count(state.tally, found, counted, targets, good | acted, bad)
+    tally = count(state.tally, found, counted, targets, good | acted, bad)
     tally = eqx.tree_at(lambda t: t.remedied, tally, tally.remedied + acted.astype(jnp.int32))
     tally = jax.tree.map(lambda new, old: jnp.where(broken, old, new), tally, state.tally)
     tally = eqx.tree_at(lambda t: (t.broken, t.bad), tally, (broken, jnp.where(good, state.tally.bad, bad)))
@@ -179,7 +107,7 @@ def _remedy(
     assert remedy is not None
     model = eqx.combine(state.parameters, frozen, task.static)
     # Of a failed sample it is not known who would have spiked.
-    silent = {name: (count == 0) & counted[:, None] for name, count in outcome.spike_count.items()}
+    silent = gathered({name: (count == 0) & counted[:, None] for name, count in outcome.spike_count.items()})
     network, memory, acted = remedy.apply(model.network, silent, state.remedy)
     changed = eqx.tree_at(lambda m: m.network, model, network)
     return eqx.filter(changed, kept_in_state(task.experiment, changed)), memory, acted
@@ -192,95 +120,6 @@ def _with_statistics(task: Task, parameters: PyTree, frozen: PyTree, updates: di
     return eqx.filter(changed, kept_in_state(task.experiment, changed))
 
 
-def _gradient(
-    task: Task, parameters: PyTree, frozen: PyTree, inputs: Array, targets: Array, keys: Key[Array, " batch"]
-) -> _Pass:
-    """The gradient of the mean loss of the solved samples.
-
-    A failed sample has weight zero, but zero times what became of it inside the solver may still be NaN. If
-    so, the batch is solved once more with a solved sample, of weight zero too, in place of each failed one. A
-    loop runs both passes, so that the solver is compiled once.
-    """
-    experiment = task.experiment
-    size = inputs.shape[0]
-    per_sample = experiment.loss.over == "sample"
-
-    def mean_loss(parameters, rows, mask):
-        # Statistics are among the parameters, since a run changes them, but no gradient does.
-        statistics = st.statistics_of(parameters)
-        parameters = jax.tree.map(lambda p, s: jax.lax.stop_gradient(p) if s else p, parameters, statistics)
-        model = eqx.combine(parameters, frozen, task.static)
-        outcome = solve_batch(experiment, model, inputs[rows], targets[rows], keys[rows])
-        counted = mask & (outcome.code == SUCCESSFUL)
-        if not per_sample:
-            # A loss over the batch cannot leave samples out: a batch with a failed one has no gradient.
-            counted = counted & jnp.all(counted)
-        number = jnp.maximum(jnp.sum(counted), 1).astype(outcome.loss.dtype)
-        return jnp.sum(jnp.where(counted, outcome.loss, 0.0)) / number, outcome
-
-    def attempt(last: _Pass) -> _Pass:
-        (loss, outcome), gradient = jax.value_and_grad(mean_loss, has_aux=True)(parameters, last.rows, last.mask)
-        code = jnp.where(last.tries == 0, outcome.code, last.code)
-        solved = code == SUCCESSFUL
-        first = jnp.argmax(solved).astype(last.rows.dtype)
-        mask = last.mask & solved & (jnp.all(solved) | per_sample)
-        rows = jnp.where(solved, jnp.arange(size, dtype=last.rows.dtype), first)
-        return _Pass(last.tries + 1, rows, mask, code, loss, outcome, gradient)
-
-    def again(last: _Pass) -> Array:
-        spoilt = jnp.any(_first_bad(last.gradient) >= 0)
-        replaceable = jnp.any(last.mask) & ~jnp.all(last.mask)
-        return (last.tries == 0) | ((last.tries == 1) & spoilt & replaceable)
-
-    rows = jnp.arange(size, dtype=jnp.int32)
-    mask = jnp.ones(size, bool)
-    (loss, outcome), gradient = eqx.filter_eval_shape(
-        lambda p: jax.value_and_grad(mean_loss, has_aux=True)(p, rows, mask), parameters
-    )
-    loss, outcome, gradient = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (loss, outcome, gradient))
-    empty = _Pass(jnp.zeros((), jnp.int32), rows, mask, jnp.zeros(size, jnp.int32), loss, outcome, gradient)
-    return jax.lax.while_loop(again, attempt, empty)
-
-
 def _augmentation_key(key: PRNGKeyArray) -> PRNGKeyArray:
     # Not one of the two into which the sample's key is split later.
     return jax.random.fold_in(key, 1)
-
-
-def _first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
-    """For each array the first entry that is not finite, `-1` for none."""
-    flat = [~jnp.isfinite(leaf).reshape(-1) for leaf in jax.tree.leaves(gradient)]
-    return jnp.stack([jnp.where(jnp.any(x), jnp.argmax(x), -1).astype(jnp.int32) for x in flat])
-
-
-def _count(tally: Tally, found: _Pass, counted: Array, targets: Array, good: Array, bad: Array) -> Tally:
-    outcome = found.outcome
-    classes = jnp.issubdtype(targets.dtype, jnp.integer)
-    correct = counted & (outcome.prediction == targets) if classes else jnp.zeros_like(counted)
-    codes = jnp.arange(len(RESULT_NAMES), dtype=found.code.dtype)
-    number = jnp.sum(counted).astype(jnp.int32)
-    return Tally(
-        seen=tally.seen + counted.shape[0],
-        counted=tally.counted + number,
-        correct=tally.correct + jnp.sum(correct).astype(jnp.int32),
-        loss=tally.loss + found.loss * number.astype(found.loss.dtype),
-        codes=tally.codes + jnp.sum(found.code[:, None] == codes[None, :], axis=0).astype(jnp.int32),
-        skipped=tally.skipped + jnp.where(good, 0, 1).astype(jnp.int32),
-        remedied=tally.remedied,
-        spikes={
-            name: tally.spikes[name] + jnp.sum(jnp.where(counted[:, None], count, 0), axis=0).astype(jnp.int32)
-            for name, count in outcome.spike_count.items()
-        },
-        min_slope={
-            name: jnp.minimum(tally.min_slope[name], jnp.min(jnp.where(counted, slope, jnp.inf)))
-            for name, slope in outcome.min_slope.items()
-        },
-        flat={
-            name: tally.flat[name] + jnp.sum(jnp.where(counted, count, 0)).astype(jnp.int32)
-            for name, count in outcome.flat.items()
-        },
-        # Of failed samples too: it says why they failed.
-        health={name: tally.health[name] + jnp.sum(count) for name, count in outcome.health.items()},
-        bad=bad,
-        broken=tally.broken,
-    )

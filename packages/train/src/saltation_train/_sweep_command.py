@@ -5,26 +5,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ._options import read_command, value_of
+
 _USAGE = "saltation sweep RECIPE --search NAME=LOW:HIGH[:log] NAME=A,B ... --trials N [options of the recipe]"
 
 
 def sweep_command(arguments: list[str]) -> int:
     """Searches, and prints the best that was found."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        parser = _parser("RECIPE", None)
-        parser.usage = _USAGE
-        parser.print_help()
-        return 0
-    if arguments[0].startswith("-"):
-        raise ValueError(f"sweep got {arguments[0]!r} first; expected the recipe first: {_USAGE}")
-    name = arguments[0]
-    from saltation import get_recipe
-
-    from ._options import parse_with_recipe
-
-    function = get_recipe(name)
-    given, chosen = parse_with_recipe(_parser(name, function.__doc__), name, function, arguments[1:])
-    return _sweep(name, given, chosen)
+    read = read_command("sweep", _USAGE, _parser, arguments)
+    return 0 if read is None else _sweep(*read)
 
 
 def _parser(name: str, doc: str | None) -> argparse.ArgumentParser:
@@ -97,7 +86,6 @@ def search_space(given: list[str]) -> dict[str, Any]:
 
     **Raises:** `ValueError` for one that is no range and no choice.
     """
-    from ._options import value_of
     from ._sweep import Range
 
     search: dict[str, Any] = {}

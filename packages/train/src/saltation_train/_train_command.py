@@ -6,36 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from ._listing import recipes_text
+from ._options import named_values, read_command
 
 _USAGE = "saltation train RECIPE [--seed N] [--out DIR] [--resume] [options of the recipe]"
 
 
 def train_command(arguments: list[str]) -> int:
     """Trains, and prints what came of it."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        parser = _general_parser("RECIPE", None)
-        parser.usage = _USAGE
-        parser.print_help()
+    read = read_command("train", _USAGE, _parser, arguments)
+    if read is None:
         print(f"recipes:\n{recipes_text()}")
         return 0
-    if arguments[0].startswith("-"):
-        raise ValueError(f"train got {arguments[0]!r} first; expected the recipe first: {_USAGE}")
-    name = arguments[0]
-    given, chosen = _parse(name, arguments[1:])
-    return _train(name, given, chosen)
+    return _as_process(*read, arguments)
 
 
-def _parse(name: str, rest: list[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """The general options, and the arguments of the recipe that were given."""
-    from saltation import get_recipe
-
-    from ._options import parse_with_recipe
-
-    function = get_recipe(name)
-    return parse_with_recipe(_general_parser(name, function.__doc__), name, function, rest)
-
-
-def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+def _parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"saltation train {name}",
         description=(doc or "").strip().split("\n\n")[0] or "Trains one recipe.",
@@ -78,15 +63,62 @@ def _general_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     add("--epochs", type=int, metavar="N", help="instead of the recipe's")
     add("--data-dir", metavar="DIR", help="where the data are")
     add("--download", action="store_true", help="fetch missing data; nothing is fetched without it")
+    add(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="so many processes share each batch, all on the cores of this machine unless --process is given",
+    )
+    add("--distributed", action="store_true", help="this is one of the processes that a scheduler started")
+    add("--coordinator", metavar="HOST:PORT", help="where the first process listens (default: a free port, here)")
+    add("--process", type=int, metavar="I", help="this is number I of --processes N, from 0, of any machines")
+    add("--launched", action="store_true", help=argparse.SUPPRESS)
     add("--tensorboard", action="store_true", help="write the metrics for TensorBoard as well")
     add("--quiet", action="store_true", help="no progress")
     add("--no-report", action="store_true", help="no report.html at the end")
     return parser
 
 
-def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
-    from ._loop import train
-    from ._options import named_values
+def _as_process(name: str, given: argparse.Namespace, chosen: dict[str, Any], arguments: list[str]) -> int:
+    """Trains in this process alone, in several that it starts, or as one of several."""
+    from ._launch import launch
+    from ._processes import joined
+
+    _check_process_options(given)
+    if given.distributed or given.process is not None:
+        with joined(given.coordinator, given.processes, given.process, given.launched):
+            return _train(*_run_of(name, given, chosen), given)
+    recipe, seed, out = _run_of(name, given, chosen)
+    if given.processes is None:
+        return _train(recipe, seed, out, given)
+    import jax
+
+    from ._devices import check_processes
+    from ._folder import Folder
+
+    # This process only looks at the recipe; accelerators are for others.
+    jax.config.update("jax_platforms", "cpu")
+    use_precision(recipe.build().dtype)
+    check_processes(recipe.build(), given.processes)
+    return launch(arguments, given.processes, coordinator=given.coordinator, checkpoint=Folder(out).checkpoint("last"))
+
+
+def _check_process_options(given: argparse.Namespace) -> None:
+    if given.distributed and (given.processes, given.process, given.coordinator) != (None, None, None):
+        raise ValueError(
+            "got --distributed with --processes, --process or --coordinator; expected one way to start processes. "
+            "Fix: leave the others out, since the scheduler says how many there are."
+        )
+    if given.process is not None and (given.processes is None or given.coordinator is None):
+        raise ValueError(
+            f"got --process {given.process} alone; expected --coordinator HOST:PORT and --processes N with it."
+        )
+    if given.coordinator is not None and given.processes is None:
+        raise ValueError(f"got --coordinator {given.coordinator} alone; expected --processes N with it.")
+
+
+def _run_of(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> tuple[Any, int, Path]:
+    """The recipe, the seed and the folder of the run."""
     from ._recipe import Recipe
 
     seed = 0 if given.seed is None else given.seed
@@ -103,6 +135,12 @@ def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
     if given.resume:
         recipe, seed, data_dir = _resumed(recipe, given.seed, out)
         given.data_dir = given.data_dir or data_dir
+    return recipe, seed, out
+
+
+def _train(recipe: Any, seed: int, out: Path, given: argparse.Namespace) -> int:
+    from ._loop import train
+
     use_precision(recipe.build().dtype)
     try:
         run = train(
@@ -119,9 +157,11 @@ def _train(name: str, given: argparse.Namespace, chosen: dict[str, Any]) -> int:
     except KeyboardInterrupt as interrupt:
         if not str(interrupt):
             raise
-        raise KeyboardInterrupt(f"{interrupt}\nGo on with: saltation train {name} --out {out} --resume") from None
-    print(_result(run.summary or {}, out))
-    sys.stdout.flush()
+        again = f"saltation train {recipe.name} --out {out} --resume"
+        raise KeyboardInterrupt(f"{interrupt}\nGo on with: {again}") from None
+    if not given.process:
+        print(_result(run.summary or {}, out))
+        sys.stdout.flush()
     return 0
 
 
