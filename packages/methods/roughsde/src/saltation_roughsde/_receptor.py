@@ -5,6 +5,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import saltation as st
@@ -121,11 +122,10 @@ def hear(x: Float[Array, " bins"], key: PRNGKeyArray) -> st.Stimulus:
     """The level of the sound at each of the lags, smoothed, as a current."""
     del key
     level = (jnp.log(x) - _MEAN) / _DEVIATION
-    past = (jnp.arange(round(LEAD / _RESOLUTION)) + 0.5) * _RESOLUTION
-    lags = jnp.array(LAGS, x.dtype)
+    past, lags = (np.arange(round(LEAD / _RESOLUTION))[:, None] + 0.5) * _RESOLUTION, np.array(LAGS)
     # Later bumps are wider.
-    bumps = jnp.exp(-0.5 * ((past[:, None] - lags) / (0.5 + 0.1 * lags)) ** 2).astype(x.dtype)
-    bumps = bumps / jnp.sum(bumps, axis=0)
+    bumps = np.exp(-0.5 * ((past - lags) / (0.5 + 0.1 * lags)) ** 2)
+    bumps = jnp.asarray(bumps / bumps.sum(axis=0), x.dtype)
     filtered = jax.vmap(lambda bump: jnp.convolve(level, bump)[: level.shape[0]], 1, 1)(bumps)
     return {"in": st.Current(filtered, start=_RESOLUTION * jnp.arange(level.shape[0], dtype=x.dtype))}
 
