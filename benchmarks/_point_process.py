@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 CELL = 0.1  # ms, as the recording was sampled
-PARTICLES = 2000
+PARTICLES = 500
 # Of the time since the last spike, ms: the intensity is constant between them.
 AGES = np.array([0.0, 3.5, 4.5, 5.5, 6.5, 8.0, 10.0, 14.0, 20.0])
 
@@ -41,10 +41,11 @@ class PointProcess(NamedTuple):
             weight = weight + step / max(1.0, np.abs(step).max())
         return cls(weight[:kinds] if history else np.repeat(weight[:1], len(AGES)), drive @ weight[kinds:])
 
-    def intensity(self, current, spikes) -> np.ndarray:
-        """Its integral over each cell, given the spikes so far."""
+    def intensity(self, spikes) -> tuple[np.ndarray, np.ndarray]:
+        """Given the spikes so far: its integral over each cell, and its value at the end of each cell."""
         ages = _age_class(_ages(np.rint(spikes / CELL).astype(int), len(self.drive)))
-        return np.exp(self.history[ages] + self.drive) * CELL
+        value = np.exp(self.history[ages] + self.drive)
+        return value * CELL, value
 
     def samples(self, starts, lead: float, window: float, number: int, room: int) -> np.ndarray:
         """`[windows, number, room]`, in the window's own time, after a lead in which it forgets its start."""
@@ -73,8 +74,9 @@ def _age_class(age: np.ndarray) -> np.ndarray:
     return np.searchsorted(AGES, age * CELL + 1e-9, side="right") - 1
 
 
-def filtered_intensity(network, current, spikes) -> np.ndarray:
-    """The integral over each `CELL` of a stochastic neuron's intensity given its spikes so far.
+def filtered_intensity(network, current, spikes) -> tuple[np.ndarray, np.ndarray]:
+    """A stochastic neuron's intensity given its spikes so far: its integral over each cell, and its value at the end of
+    each cell that ends with a spike (0 elsewhere).
 
     By particles that follow Euler's scheme with cells of 1 ms, as training does: weighted by what they say of each
     interval, and resampled at each spike.
@@ -87,7 +89,7 @@ def filtered_intensity(network, current, spikes) -> np.ndarray:
     input_current = current @ np.asarray(network.connections[0].synapse.weight, np.float64)
     times = set(np.rint(spikes / CELL).astype(int).tolist())
     v, hazard_sum, weight = np.full(PARTICLES, value["v_leak"]), np.zeros(PARTICLES), np.full(PARTICLES, 1 / PARTICLES)
-    per, result = round(1 / CELL), []
+    per, integral, value_at_spike = round(1 / CELL), [], np.zeros(len(current) * round(1 / CELL))
     for k, drive in enumerate(input_current):
         noise = value["sigma"] * rng.normal(size=PARTICLES)
         held = v
@@ -98,13 +100,13 @@ def filtered_intensity(network, current, spikes) -> np.ndarray:
             active = np.maximum(after, value["alpha"]) - np.maximum(hazard_sum, value["alpha"])
             v, hazard_sum, weight = v + slope * CELL, after, weight * np.exp(-active)
             survived = weight.sum()
-            result.append(-np.log(survived))
+            integral.append(-np.log(survived))
             weight = weight / survived
             if k * per + part + 1 in times:
-                weight = weight * hazard * (hazard_sum > value["alpha"]) + 1e-300
-                # How likely a spike was in this cell, not the mean over all that might not have been refractory.
-                result[-1] = max(result[-1], weight.sum() * CELL)
+                # A spike comes from those that are not refractory; where all are, it is as if it came from any.
+                weight = weight * np.maximum(hazard * (hazard_sum > value["alpha"]), 1e-9)
+                value_at_spike[k * per + part] = weight.sum()
                 chosen = rng.choice(PARTICLES, PARTICLES, p=weight / weight.sum())
                 v, noise = v[chosen] - value["v_drop"], noise[chosen]
                 held, hazard_sum, weight = v, np.zeros(PARTICLES), np.full(PARTICLES, 1 / PARTICLES)
-    return np.array(result)
+    return np.array(integral), value_at_spike

@@ -25,7 +25,7 @@ from saltation_roughsde._receptor import LEAD, hear, in_window
 from saltation_train import load_run
 
 RESULTS = Path(__file__).parent / "results"
-SAMPLES = 24
+SAMPLES = 16
 ROOM = 12
 
 
@@ -42,14 +42,14 @@ def main() -> None:
     for name, stimulus, history in (("Poisson", True, False), ("renewal", False, True), ("both", True, True)):
         process = PointProcess.fit(recording.current, recording.spikes, recording.train, stimulus, history)
         models[name] = process.samples(recording.test, LEAD, recording.window, SAMPLES, ROOM)
-        intensities[name] = process.intensity(recording.current, recording.spikes)
+        intensities[name] = process.intensity(recording.spikes)
     observed = np.full((len(recording.test), 1, ROOM), np.inf)
     observed[:, 0, : run.dataset.test.targets.shape[-1]] = run.dataset.test.targets[:, 0]
     models["data"] = observed
     rows = {name: measured(samples, observed, recording) for name, samples in models.items()}
     waits = {}
-    for name, integral in intensities.items():
-        waits[name], extra = rescaled(integral, recording)
+    for name, intensity in intensities.items():
+        waits[name], extra = rescaled(*intensity, recording)
         rows[name] |= extra
     write(rows)
     if args.figure:
@@ -151,10 +151,10 @@ def discrepancy(samples, observed, window, shuffles=500):
     return of(np.arange(2 * n)), float(np.quantile(null, 0.95))
 
 
-def rescaled(integral: np.ndarray, recording: Recording) -> tuple[np.ndarray, dict]:
+def rescaled(integral: np.ndarray, at_end: np.ndarray, recording: Recording) -> tuple[np.ndarray, dict]:
     """The integrated intensity between spikes that end in a test window, and the likelihood of those windows.
 
-    `integral` is that of each interval of time `CELL`, `[10 s / CELL]`.
+    `integral` is that of each interval of time `CELL`, `at_end` the intensity at its end, both `[10 s / CELL]`.
     """
     total = np.concatenate([[0.0], np.cumsum(integral)])
     cells = np.rint(recording.spikes / CELL).astype(int)
@@ -163,8 +163,7 @@ def rescaled(integral: np.ndarray, recording: Recording) -> tuple[np.ndarray, di
         inside[round(start / CELL) : round((start + recording.window) / CELL)] = True
     waits = np.diff(total[cells])[inside[cells[1:]]]
     spikes = cells[inside[cells]]
-    # The intensity at a spike is that of the interval of time that ends there.
-    log_likelihood = np.sum(np.log(integral[spikes - 1] / CELL)) - np.sum(integral[inside[:-1]])
+    log_likelihood = np.sum(np.log(at_end[spikes - 1])) - np.sum(integral[inside[:-1]])
     duration = recording.window * len(recording.test)
     constant = len(spikes) * (np.log(len(spikes) / duration) - 1)
     test = stats.kstest(waits, "expon")
@@ -211,15 +210,17 @@ def draw(path: str, models: dict, waits: dict, recording: Recording) -> None:
     colours = {"data": "k", "stochastic neuron": "#0072B2", "Poisson": "#D55E00", "renewal": "#009E73"}
     figure = Figure(figsize=(10.5, 3.2), layout="constrained")
     raster, histogram, rescaling = figure.subplots(1, 3)
-    shown = np.argsort(recording.test)[:12]
+    shown = np.argsort(recording.test)[10:18]
     for row, window in enumerate(shown):
-        for name, shift in (("stochastic neuron", 0.0), ("data", 0.62)):
-            height = 0.58 if name != "data" else 0.3
+        for name, low, high in (("stochastic neuron", 0.05, 0.6), ("data", 0.65, 0.9)):
             trains = models[name][window][:8]
+            height = (high - low) / len(trains)
             for k, train in enumerate(trains):
-                low = row + shift + height * k / len(trains)
-                raster.vlines(train[np.isfinite(train)], low, low + height / len(trains), colours[name], lw=1.2)
-    raster.set(xlabel="time [ms]", ylabel="test window", title="recorded (black), 8 samples (blue)")
+                times = train[np.isfinite(train)]
+                raster.vlines(times, row + low + height * k, row + low + height * (k + 1), colours[name], lw=1.8)
+        raster.axhline(row, color="k", lw=0.3)
+    raster.set(xlim=(0, recording.window), ylim=(0, len(shown)), yticks=[])
+    raster.set(xlabel="time [ms]", ylabel="test windows", title="recorded (black), 8 samples (blue)")
     for name, colour in colours.items():
         gaps = intervals(models[name])
         histogram.hist(gaps, np.arange(0, 25.5, 1.0), density=True, histtype="step", color=colour, label=name)

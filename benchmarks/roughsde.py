@@ -58,13 +58,14 @@ def main() -> None:
     parser.add_argument("--pysiglib", metavar="PYTHON", help="a Python with pysiglib and torch")
     parser.add_argument("--dyadic-orders", type=int, nargs="+", default=[0, 3], help="pysiglib's refinement")
     parser.add_argument("--lengths", type=int, nargs="+", default=[64, 256], help="points of a lifted train")
+    parser.add_argument("--cases", nargs="*", default=["one neuron", "22 neurons"], help="the training steps")
     parser.add_argument("--case", help="one case, printed as JSON")
     args = parser.parse_args()
     if args.case:
         print(json.dumps(measured(args.case)))
         return
     rows = {}
-    for case in ("one neuron", "22 neurons", *(f"gram {length}" for length in args.lengths)):
+    for case in (*args.cases, *(f"gram {length}" for length in args.lengths)):
         own = [sys.executable, __file__, "--case", case]
         rows[case] = json.loads(child(own))
         print(case, rows[case], flush=True)

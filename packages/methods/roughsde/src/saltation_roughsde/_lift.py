@@ -42,7 +42,9 @@ def rows_of(
     position = jnp.arange(train.time.shape[0], dtype=jnp.int32)
     row = lax.cummax(jnp.where(starts, position, 0))
     unit = jnp.where(inside, train.index, n)
-    jump = jnp.zeros((n, time.shape[0]), dtype).at[unit, row].add(jump_scale * _height(time[:-1], t1, fade), mode="drop")
+    jump = (
+        jnp.zeros((n, time.shape[0]), dtype).at[unit, row].add(jump_scale * _height(time[:-1], t1, fade), mode="drop")
+    )
     return Rows(duration, jump)
 
 
