@@ -54,8 +54,8 @@ def load_grasshopper(
     - `interleaved`: validation and test are spread evenly over the recording, so that all splits are adapted alike.
     - `validation_size`, `test_size`: how many windows are set aside.
 
-    **Returns** a `saltation.Dataset`: inputs `[n, bins]` as float32, those of the lead first, targets `[n, 1, k]` as float32, `inf` where there
-    is no spike.
+    **Returns** a `saltation.Dataset`: inputs `[n, bins]` as float32, those of the lead first; targets `[n, 1, k]` as
+    float32, `inf` where there is no spike.
 
     **Raises**
 

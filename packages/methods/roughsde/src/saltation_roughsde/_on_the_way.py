@@ -19,7 +19,7 @@ def earliest(table: Array) -> tuple[Array, Array]:
 
 
 def table_shape(link: st.Connection, pre: int, post: int, room: int, dtype: Any) -> tuple[int, ...]:
-    """That of a connection's table: a slot for each spike of each source, for each target where they differ in delay."""
+    """A slot for each spike of each source, and for each target where they differ in delay."""
     shared, own = delays(link, pre, post, dtype)
     return (pre, room) if own is None else (pre, room, post)
 
