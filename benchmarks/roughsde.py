@@ -44,7 +44,7 @@ def run(gradient):
 best = {}
 for name, gradient in (("forward", False), ("with_gradient", True)):
     best[name] = float("inf")
-    for _ in range(3):
+    for _ in range(2):
         start = time.process_time()
         values = run(gradient)
         best[name] = min(best[name], time.process_time() - start)
@@ -56,7 +56,7 @@ print(json.dumps({**best, "error": error, "peak_mb": resource.getrusage(resource
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pysiglib", metavar="PYTHON", help="a Python with pysiglib and torch")
-    parser.add_argument("--dyadic-orders", type=int, nargs="+", default=[0, 3], help="pysiglib's refinement")
+    parser.add_argument("--dyadic-orders", type=int, nargs="+", default=[0, 2], help="pysiglib's refinement")
     parser.add_argument("--lengths", type=int, nargs="+", default=[64, 256], help="points of a lifted train")
     parser.add_argument("--cases", nargs="*", default=["one neuron", "22 neurons"], help="the training steps")
     parser.add_argument("--case", help="one case, printed as JSON")
