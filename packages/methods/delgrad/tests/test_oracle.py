@@ -36,7 +36,10 @@ def brute_force(weights, drive, times, tau_mem, tau_syn, *, leak, step=0.01):
     delta = leak / tau_mem - 1 / tau_syn
     close = np.abs(delta) < 1e-5
 
-    def flow(v, i, u):
+    constants = np.broadcast_arrays(tau_mem, tau_syn, delta, close, drive)
+
+    def flow(v, i, u, constants):
+        tau_mem, tau_syn, delta, close, drive = constants
         slow, fast = np.exp(-u * leak / tau_mem), np.exp(-u / tau_syn)
         # The kernel `(fast - slow) / (tau_mem delta)`, and its series where the two constants are one.
         kernel = np.where(
@@ -47,18 +50,19 @@ def brute_force(weights, drive, times, tau_mem, tau_syn, *, leak, step=0.01):
 
     grid = np.unique(np.concatenate([np.linspace(0.0, T1, round(T1 / step) + 1), times[np.isfinite(times)]]))
     v, i = np.zeros((2, weights.shape[1]))
-    found, bracket = np.full(v.shape, np.inf), None
+    found = np.full(v.shape, np.inf)
     for start, end in zip(grid[:-1], grid[1:], strict=True):
         i = i + weights[times == start].sum(axis=0)
-        after, i_after = flow(v, i, end - start)
-        crossed = (v < 1.0) & (after >= 1.0) & np.isinf(found)
-        if crossed.any():
-            low, high = np.zeros(v.shape), np.full(v.shape, end - start)
+        after, i_after = flow(v, i, end - start, constants)
+        crossed = np.flatnonzero((v < 1.0) & (after >= 1.0) & np.isinf(found))
+        if crossed.size:
+            theirs = [constant[crossed] for constant in constants]
+            low, high = np.zeros(crossed.size), np.full(crossed.size, end - start)
             for _ in range(50):
-                bracket = 0.5 * (low + high)
-                above = flow(v, i, bracket)[0] >= 1.0
-                low, high = np.where(above, low, bracket), np.where(above, bracket, high)
-            found = np.where(crossed, start + high, found)
+                middle = 0.5 * (low + high)
+                above = flow(v[crossed], i[crossed], middle, theirs)[0] >= 1.0
+                low, high = np.where(above, low, middle), np.where(above, middle, high)
+            found[crossed] = start + high
         v, i = after, i_after
     return found
 

@@ -110,7 +110,7 @@ def test_numbers_and_arrays_are_one_layer(by_the_fast_way):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
 
 
-def test_delays_add_up_for_each_synapse(by_the_fast_way):
+def test_delays_add_up_for_each_synapse(by_the_fast_way, solve):
     # A synapse with a delay is one from an input of its own that spikes later.
     _, at = by_the_fast_way
     solution = eqx.filter_jit(_layer)(at, ODE(max_spikes=ROOM), False)
@@ -125,7 +125,7 @@ def test_delays_add_up_for_each_synapse(by_the_fast_way):
         ["lif"],
     )
     stimulus = {"in": st.Spikes.from_dense(own), "drive": st.Current(at["drive"])}
-    expected = ODE(max_spikes=ROOM).solve(network, stimulus, t1=T1, save=SAVE)
+    expected = solve(ODE(max_spikes=ROOM), network, stimulus, t1=T1, save=SAVE)
     np.testing.assert_array_equal(solution.spikes["lif"].index, expected.spikes["lif"].index)
     np.testing.assert_allclose(solution.spikes["lif"].time, expected.spikes["lif"].time, rtol=1e-12)
     np.testing.assert_allclose(solution.states["lif"].v, expected.states["lif"].v, rtol=1e-10)

@@ -25,20 +25,24 @@ def test_entries_and_both_derivatives_are_those_of_indexing(index):
     def value(read):
         return lambda x, index: jnp.sum(jnp.sin(read(x, index)))
 
-    for one, two in (
-        (jax.vmap(take)(X, index), jax.vmap(_indexed)(X, index)),
-        (jax.vmap(jax.grad(value(take)))(X, index), jax.vmap(jax.grad(value(_indexed)))(X, index)),
-        (
-            jax.grad(lambda x: jnp.sum(jax.vmap(value(take))(x, index)))(X),
-            jax.grad(lambda x: jnp.sum(jax.vmap(value(_indexed))(x, index)))(X),
-        ),
-        (
-            jax.grad(lambda x: jnp.sum(jax.vmap(lambda index: value(take)(x, index))(index)))(X[0]),
-            jax.grad(lambda x: jnp.sum(jax.vmap(lambda index: value(_indexed)(x, index))(index)))(X[0]),
-        ),
-        (
-            jax.jacfwd(jax.grad(value(take)))(X[0], index[0]),
-            jax.jacrev(jax.grad(value(_indexed)))(X[0], index[0]),
-        ),
-    ):
+    @jax.jit
+    def pairs():
+        return (
+            (jax.vmap(take)(X, index), jax.vmap(_indexed)(X, index)),
+            (jax.vmap(jax.grad(value(take)))(X, index), jax.vmap(jax.grad(value(_indexed)))(X, index)),
+            (
+                jax.grad(lambda x: jnp.sum(jax.vmap(value(take))(x, index)))(X),
+                jax.grad(lambda x: jnp.sum(jax.vmap(value(_indexed))(x, index)))(X),
+            ),
+            (
+                jax.grad(lambda x: jnp.sum(jax.vmap(lambda index: value(take)(x, index))(index)))(X[0]),
+                jax.grad(lambda x: jnp.sum(jax.vmap(lambda index: value(_indexed)(x, index))(index)))(X[0]),
+            ),
+            (
+                jax.jacfwd(jax.grad(value(take)))(X[0], index[0]),
+                jax.jacrev(jax.grad(value(_indexed)))(X[0], index[0]),
+            ),
+        )
+
+    for one, two in pairs():
         np.testing.assert_allclose(one, two, rtol=1e-12)

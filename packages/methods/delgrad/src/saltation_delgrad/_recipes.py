@@ -1,11 +1,8 @@
 """Recipes: experiments that DelGrad trains. Times are in ms; `tau_mem = 2 tau_syn`, 20 and 10 ms."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-
-import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
 
 import saltation as st
 
@@ -87,11 +84,12 @@ def digits(
     **Arguments:** `noise`: standard deviation of the noise on training pixels, of the full range; others as in
     `yinyang_w`.
     """
-    return _first_spikes(
+    return st.first_spike_experiment(
         name="delgrad/digits",
         dataset="digits",
         sizes=(64 + 1, hidden, 10),
-        taus=(40.0, 20.0),
+        neurons=_once(40.0, 20.0),
+        method=DelGrad(),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), inverted=True),
         # Widely spread hidden weights, so that the neurons differ; outputs that start alike.
         weights=(st.normal(10.0, 7.0), st.normal(1.0, 0.5)),
@@ -120,11 +118,12 @@ def mnist(
 
     **Arguments:** `shift`: by how many pixels training images are moved at most; others as in `yinyang_w`.
     """
-    return _first_spikes(
+    return st.first_spike_experiment(
         name="delgrad/mnist",
         dataset="mnist",
         sizes=(784 + 1, hidden, 10),
-        taus=(40.0, 20.0),
+        neurons=_once(40.0, 20.0),
+        method=DelGrad(),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.25, inverted=True),
         weights=(st.normal(60.0, 20.0), st.normal(1.0, 0.5)),
         t1=240.0,
@@ -139,80 +138,22 @@ def mnist(
 
 
 def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experiment:
-    return _first_spikes(
+    return st.first_spike_experiment(
         name=f"delgrad/yinyang-{delay or 'w'}",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
-        taus=(2 * _TAU_SYN, _TAU_SYN),
+        neurons=_once(2 * _TAU_SYN, _TAU_SYN),
+        method=DelGrad(),
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
         weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
         t1=200.0,
         delay=delay,
+        initial_delay=0.5 * _TAU_SYN,
+        positive=st.Sigmoid(scale=_TAU_SYN),
         summary=f"Yin-Yang, {hidden} hidden LIF neurons, " + ("weights alone" if delay is None else f"{delay} delays"),
         **settings,
     )
 
 
-def _first_spikes(
-    *,
-    name: str,
-    dataset: str,
-    sizes: Sequence[int],
-    taus: tuple[float, float],
-    encode: Callable[[Array], st.Spikes],
-    weights: Sequence[Callable],
-    t1: float,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    temperature: float,
-    keep_firing: float,
-    summary: str,
-    augment: Callable[[Array, PRNGKeyArray], Array] | None = None,
-    delay: str | None = None,
-    delay_rate: float = 0.0,
-) -> st.Experiment:
-    lif = st.get_neuron("lif")(tau_mem=taus[0], tau_syn=taus[1])
-    once = st.get_neuron("at_most_once")(lif)
-
-    def network(key: PRNGKeyArray) -> st.Network:
-        layers = st.feedforward(
-            sizes,
-            once,
-            weight=list(weights),
-            delay=delay,
-            initial_delay=0.5 * taus[1],
-            positive=st.Sigmoid(scale=taus[1]),
-            key=key,
-        )
-        # A fixed current takes each output over its threshold by itself, late: what others do to it moves its spike,
-        # and never takes it away. So each output has a gradient in each sample.
-        own = st.Connection("bias", "out", st.OneToOne(sizes[-1], 1.2))
-        inputs = {**layers.inputs, "bias": sizes[-1]}
-        return st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
-
-    def stimulus(x: Array) -> st.Stimulus:
-        return {"in": encode(x), "bias": st.Current(jnp.ones(sizes[-1], x.dtype))}
-
-    return st.first_spike_experiment(
-        name=name,
-        dataset=dataset,
-        network=network,
-        stimulus=stimulus,
-        method=DelGrad(),
-        t1=t1,
-        temperature=temperature,
-        pull=keep_firing,
-        augment=augment,
-        trainable=("weight", "delay") if delay else ("weight",),
-        optimiser=st.Optimiser(
-            "adam",
-            learning_rate,
-            rates={"delay": delay_rate} if delay else {},
-            schedule="cosine",
-            clip_norm=1.0,
-        ),
-        batch_size=batch_size,
-        epochs=epochs,
-        summary=summary,
-    )
+def _once(tau_mem: float, tau_syn: float) -> st.AbstractNeuron:
+    return st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=tau_mem, tau_syn=tau_syn))

@@ -7,7 +7,6 @@ from jaxtyping import Array, PRNGKeyArray
 
 import saltation as st
 
-from ._first_spike_recipe import first_spike_recipe
 from ._ode import ODE
 
 
@@ -32,7 +31,7 @@ def yinyang(
     """
     lif = st.get_neuron("lif")(tau_mem=20.0, tau_syn=10.0)
     once = st.get_neuron("at_most_once")
-    return first_spike_recipe(
+    return st.first_spike_experiment(
         name="ode/yinyang",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
@@ -68,7 +67,7 @@ def digits(
     `yinyang`.
     """
     once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
-    return first_spike_recipe(
+    return st.first_spike_experiment(
         name="ode/digits",
         dataset="digits",
         sizes=(64 + 1, hidden, 10),
@@ -103,7 +102,7 @@ def mnist(
     **Arguments:** `shift`: by how many pixels training images are moved at most; others as in `yinyang`.
     """
     once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
-    return first_spike_recipe(
+    return st.first_spike_experiment(
         name="ode/mnist",
         dataset="mnist",
         sizes=(784 + 1, hidden, 10),

@@ -1,12 +1,12 @@
 """Yin-Yang by the first spikes of neurons other than the leaky integrate-and-fire one. Times are in ms."""
 
 import math
+from typing import Any
 
 import diffrax
 
 import saltation as st
 
-from ._first_spike_recipe import first_spike_recipe
 from ._ode import ODE
 
 # A neuron that runs away to infinity beyond its threshold must be reset: with a refractory period that outlasts the
@@ -32,12 +32,12 @@ def yinyang_qif(
     The task of the notebook of Eventax, with a second bias unit: 6-20-3.
     """
     qif = st.get_neuron("qif")(tau_mem=20.0, tau_syn=5.0)
-    return first_spike_recipe(
+    return st.first_spike_experiment(
         name="ode/yinyang-qif",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
         # An output may spike again: a QIF neuron that may not would run away to infinity.
-        neurons=(qif, qif),
+        neurons=qif,
         encode=lambda x: st.latency(x, t_min=0.0, t_max=30.0, bias=(0.0, 30.0)),
         weights=(st.normal(40.0, 20.0), st.normal(5.0, 5.0)),
         t1=110.0,
@@ -70,7 +70,7 @@ def yinyang_eif(
     return _numerical(
         name="ode/yinyang-eif",
         once=once,
-        own=1.2,
+        output_current=1.2,
         weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
         hidden=hidden,
         step=step,
@@ -100,8 +100,8 @@ def yinyang_izhikevich(
         name="ode/yinyang-izhikevich",
         once=once,
         # It charges in a few milliseconds: a current from the start would leave no time for the hidden neurons.
-        own=4.5,
-        own_start=30.0,
+        output_current=4.5,
+        output_onset=30.0,
         weights=(st.normal(15.0, 10.0), st.normal(3.0, 8.0)),
         hidden=hidden,
         step=step,
@@ -127,7 +127,7 @@ def yinyang_alif(
     """Yin-Yang by the first spikes of outputs behind hidden neurons with an adaptive threshold, several spikes each."""
     alif = st.get_neuron("alif")(tau_mem=20.0, tau_syn=10.0, tau_adapt=60.0, beta=0.5)
     output = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=20.0, tau_syn=10.0))
-    return first_spike_recipe(
+    return st.first_spike_experiment(
         name="ode/yinyang-alif",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
@@ -145,37 +145,14 @@ def yinyang_alif(
     )
 
 
-def _numerical(
-    *,
-    name: str,
-    once: st.AbstractNeuron,
-    own: float,
-    own_start: float | None = None,
-    weights: tuple,
-    hidden: int,
-    step: float,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    temperature: float,
-    keep_firing: float,
-    summary: str,
-) -> st.Experiment:
-    return first_spike_recipe(
-        name=name,
+def _numerical(*, once: st.AbstractNeuron, hidden: int, step: float, **settings: Any) -> st.Experiment:
+    """Layers of neurons that spike at most once and are solved with a fixed step; `settings` of the experiment."""
+    return st.first_spike_experiment(
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
-        neurons=(once, once),
+        neurons=once,
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
-        weights=weights,
-        own=own,
-        own_start=own_start,
         t1=80.0,
         method=ODE(max_spikes=1, solver=diffrax.Bosh3(), step=step, max_steps=math.ceil(200 / step)),
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        keep_firing=keep_firing,
-        summary=summary,
+        **settings,
     )

@@ -1,11 +1,6 @@
 """Recipes: experiments that the baseline trains, on the networks that exact methods train. Times are in ms."""
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
 
 import saltation as st
 
@@ -36,7 +31,7 @@ def yinyang(
     """
     lif = st.get_neuron("lif")(tau_mem=20.0, tau_syn=10.0)
     once = st.get_neuron("at_most_once")
-    return _first_spikes(
+    return st.first_spike_experiment(
         name="surrogate/yinyang",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
@@ -74,7 +69,7 @@ def digits(
     `yinyang`.
     """
     once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
-    return _first_spikes(
+    return st.first_spike_experiment(
         name="surrogate/digits",
         dataset="digits",
         sizes=(64 + 1, hidden, 10),
@@ -90,33 +85,4 @@ def digits(
         keep_firing=keep_firing,
         augment=functools.partial(st.noisy, noise=noise) if noise else None,
         summary=f"8 x 8 digits, {hidden} hidden LIF neurons, first-spike cross-entropy, surrogate gradients",
-    )
-
-
-def _first_spikes(
-    *,
-    sizes: Sequence[int],
-    neurons: Sequence[st.AbstractNeuron],
-    encode: Callable[[Array], st.Spikes],
-    weights: Sequence[Callable],
-    learning_rate: float,
-    keep_firing: float,
-    **settings: Any,
-) -> st.Experiment:
-    def network(key: PRNGKeyArray) -> st.Network:
-        layers = st.feedforward(sizes, neurons, weight=list(weights), key=key)
-        # A fixed current takes each output over its threshold by itself, late, so that each has a gradient.
-        own = st.Connection("bias", "out", st.OneToOne(sizes[-1], 1.2))
-        inputs = {**layers.inputs, "bias": sizes[-1]}
-        return st.Network(inputs, layers.neurons, [*layers.connections, own], layers.outputs)
-
-    def stimulus(x: Array) -> st.Stimulus:
-        return {"in": encode(x), "bias": st.Current(jnp.ones(sizes[-1], x.dtype))}
-
-    return st.first_spike_experiment(
-        network=network,
-        stimulus=stimulus,
-        pull=keep_firing,
-        optimiser=st.Optimiser("adam", learning_rate, schedule="cosine", clip_norm=1.0),
-        **settings,
     )
