@@ -182,8 +182,8 @@ def memory():
         @eqx.filter_jit
         @eqx.filter_grad
         def gradient(net):
-            solution = method.solve(net, stimulus, t1=float(length), throw=False)
-            return jnp.sum(solution.final["n"].v)
+            save = st.Save(states_at=jnp.linspace(0.0, length, 20))
+            return jnp.sum(method.solve(net, stimulus, t1=float(length), save=save, throw=False).states["n"].v)
 
         return gradient.lower(net).compile().compiled.memory_analysis().temp_size_in_bytes / 2**20
 

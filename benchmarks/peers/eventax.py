@@ -43,7 +43,7 @@ def _network(problem: Problem, adjoint) -> FFEvNN:
         neuron |= {"thresh": problem.v_threshold, "vreset": problem.v_reset}
         model = AMOS(LIF) if problem.once else LIF
     elif isfinite(problem.v_threshold):
-        neuron |= {"thresh": _phase(problem.v_threshold), "vreset": _phase(problem.v_reset)}
+        neuron |= {"thresh": phase(problem.v_threshold), "vreset": phase(problem.v_reset)}
         model = FiniteQIF
     else:
         model = QIF
@@ -70,7 +70,7 @@ class FiniteQIF(QIF):
         LIF.__init__(self, thresh=thresh, vreset=vreset, reset_grad_preserve=False, **settings)
 
 
-def _phase(v: float) -> float:
+def phase(v: float) -> float:
     """Its phase of a potential: 1/2 at 0, 0 and 1 at minus and plus infinity."""
     return atan(v / pi) / pi + 0.5
 

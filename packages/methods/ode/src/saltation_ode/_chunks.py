@@ -10,13 +10,12 @@ from jaxtyping import Array
 import saltation as st
 
 
-def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs, recompute=False):
+def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs):
     """`lax.scan(step, carry, xs)` for `chunks`, the `xs` in chunks `[C, c, ...]`.
 
     Chunks of iterations where `active(carry, chunk)` holds nowhere are skipped. It is differentiable in both modes,
     unlike a `while` loop, and under `vmap` a skipped chunk costs nothing, because the decision is one for the whole
-    batch. Skipped outputs are zeros. `prepare` is applied to each chunk by itself. To `recompute` is to keep nothing
-    but the carries between chunks for the backward pass.
+    batch. Skipped outputs are zeros. `prepare` is applied to each chunk by itself.
 
     **Returns:** the last carry, and the outputs in chunks: to put them in one row would copy all of a batch.
     """
@@ -32,10 +31,39 @@ def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs, recomp
         return lax.cond(st.anywhere(active(carry, chunk)), run, skip, carry, chunk)
 
     if jax.tree.leaves(chunks)[0].shape[0] == 1:
-        one = jax.checkpoint(run) if recompute else run
-        carry, ys = one(carry, jax.tree.map(lambda x: x[0], chunks))
+        carry, ys = run(carry, jax.tree.map(lambda x: x[0], chunks))
         return carry, jax.tree.map(lambda y: y[None], ys)
-    return lax.scan(jax.checkpoint(one_chunk, prevent_cse=False) if recompute else one_chunk, carry, chunks)
+    return lax.scan(one_chunk, carry, chunks)
+
+
+def loop_over_chunks(step, carry, chunks, *, active, start_of):
+    """`lax.scan(step, carry, xs)` for `chunks`, up to the first one before which `active(carry)` holds nowhere.
+
+    It has no reverse derivative, and room that is not needed costs no more than its zeros.
+
+    **Returns:** the last carry, the outputs in chunks, and `start_of(carry)` before each chunk.
+    """
+    length = jax.tree.leaves(chunks)[0].shape[0]
+
+    def run(carry, chunk):
+        after, ys = lax.scan(step, carry, chunk)
+        return after, (ys, start_of(carry))
+
+    def at(i):
+        return jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, i, keepdims=False), chunks)
+
+    def body(loop):
+        i, carry, ys = loop
+        carry, y = run(carry, at(i))
+        return i + 1, carry, jax.tree.map(lambda all_, one: lax.dynamic_update_index_in_dim(all_, one, i, 0), ys, y)
+
+    def unfinished(loop):
+        return (loop[0] < length) & st.anywhere(active(loop[1]))
+
+    first = jnp.zeros((), jnp.int32)
+    ys = jax.tree.map(lambda y: jnp.zeros((length, *y.shape), y.dtype), jax.eval_shape(run, carry, at(first))[1])
+    _, carry, (ys, starts) = lax.while_loop(unfinished, body, (first, carry, ys))
+    return carry, ys, starts
 
 
 def in_chunks(xs: Any, chunk: int) -> Any:

@@ -5,6 +5,7 @@ A step is a function of its duration, so that an event may end it anywhere, and 
 """
 
 import abc
+import functools
 from typing import Any, ClassVar, NamedTuple
 
 import diffrax
@@ -172,14 +173,15 @@ class RungeKuttaFlow(AbstractFlow):
         else:
             estimate = jax.tree.map(lambda *k: h * _weighted(weights, k), *slopes)
         errors = jax.tree.map(
-            lambda y, z, e: jnp.max(jnp.abs(e) / (self.atol + self.rtol * jnp.maximum(jnp.abs(y), jnp.abs(z)))),
+            lambda y, z, e: jnp.abs(e) / (self.atol + self.rtol * jnp.maximum(jnp.abs(y), jnp.abs(z))),
             state,
             end,
             estimate,
         )
-        worst = jnp.max(jnp.stack(jax.tree.leaves(errors)))
-        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(end)]))
-        return jnp.where(finite & jnp.isfinite(worst), worst, jnp.inf)
+        # Over the variables first: one reduction over the neurons, not one for each.
+        finite = functools.reduce(jnp.logical_and, [jnp.isfinite(leaf) for leaf in jax.tree.leaves(end)])
+        worst = functools.reduce(jnp.maximum, jax.tree.leaves(errors))
+        return jnp.max(jnp.where(finite & jnp.isfinite(worst), worst, jnp.inf))
 
 
 def _closed_form(neuron: st.AbstractNeuron) -> st.ClosedForm:

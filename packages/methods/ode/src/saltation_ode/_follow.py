@@ -17,11 +17,14 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import entry_of, scan_in_chunks
+from ._chunks import entry_of
 from ._component import Component, Link, Lookup
 from ._fence import fenced
+from ._found import Found
+from ._held import moved
+from ._linear_chunks import linear_chunks
 from ._record import Kind, Kinds, Record, iota
-from ._search import Found, noted
+from ._search import noted
 from ._take import take
 
 
@@ -37,7 +40,7 @@ class _Carry(NamedTuple):
     t: Array
     state: dict[str, Any]
     drive: dict[str, Array]
-    times: dict[str, Array]  # empty unless links need them
+    times: dict[str, Array]  # [n max_spikes], in one row; empty unless links need them
 
 
 class _Event(NamedTuple):
@@ -57,90 +60,54 @@ def derivative(
 ) -> Values:
     """How the outputs of a component change along `directions`, at the events that were found.
 
-    The search has left the state that each iteration starts from, so nothing is solved a second time: the scan carries
-    tangents alone. It is linear in them, and its transpose, the adjoint, recomputes one chunk of iterations at a time.
+    The search has left the state that each chunk of iterations starts from. The loop is linear in the tangents, and its
+    transpose, the adjoint, computes one chunk of iterations again at a time.
     """
     component = restore(moving)
-    if found.before is None:
-        return _derivative_on_the_way(restore, moving, directions, found)
     nothing = jnp.zeros((), component.dtype)
-    sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
+    sent = {link.source: jnp.zeros(found.times[link.source].size, component.dtype) for link in component.links}
 
     def start(moving):
         component = restore(moving)
         return component.state, component.drive
 
     state, drive = jax.jvp(start, (moving,), (directions,))[1]
-    initial = _Carry(nothing, state, drive, sent)
-    sampling = component.samples.shape[0] > 0
+    number = component.samples.shape[0]
+    # Samples are taken from the states of all iterations, or noted on the way.
+    stored = number > 0 and found.states is not None
+    noting = number > 0 and found.states is None
+    samples = jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), state) if noting else None
 
-    def gather(x):
+    def chunk(directions, carry, x):
         record, before = x
         events = jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
-        return record, before, *events
 
-    def step(tangents, x):
-        record, before, event, event_tangents = x
+        def step(carry, x):
+            state, drive, tangents, samples = carry
+            record, event, event_tangents = x
 
-        def iterate(neurons, carry, event):
-            own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
-            return _iterate(restore(own), carry, record, event)
+            def iterate(neurons, carry, event):
+                own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
+                return _iterate(restore(own), carry, record, event)
 
-        carry = _Carry(record.start, before.state, {**component.drive, **before.drive}, sent)
-        tangents = jax.jvp(iterate, (moving.neurons, carry, event), (directions.neurons, tangents, event_tangents))[1]
-        return tangents, (tangents.t, tangents.state if sampling else None)
+            now = _Carry(record.start, state, drive, sent)
+            after, tangents = jax.jvp(
+                iterate, (moving.neurons, now, event), (directions.neurons, tangents, event_tangents)
+            )
+            if noting:
+                samples = noted((record.kind == Kind.SAMPLE) & (iota(number) == record.slot), tangents.state, samples)
+            return (after.state, after.drive, tangents, samples), (tangents.t, tangents.state if stored else None)
 
-    def active(_, x):
-        return jnp.any(x[0].kind != Kind.IDLE)
+        carry = before.state, {**component.drive, **before.drive}, *carry
+        (_, _, *carry), ys = lax.scan(step, carry, (record, *events))
+        return tuple(carry), ys
 
-    last, (ends, states) = scan_in_chunks(
-        step, initial, (found.record, found.before), active=active, prepare=gather, recompute=True
-    )
-    sampled = entry_of(states, found.sampled) if sampling else None
-    return Values(_spike_tangents(found, ends), sampled, last.state)
-
-
-def _derivative_on_the_way(
-    restore: Callable[[Component], Component], moving: Component, directions: Component, found: Found
-) -> Values:
-    """The same without the states that the search might have kept: they are computed again beside the tangents.
-
-    The backward pass keeps one state for each chunk of iterations, and computes those within a chunk once more.
-    """
-    component = restore(moving)
-    sent = {link.source: jnp.zeros(found.times[link.source].shape, component.dtype) for link in component.links}
-    number = component.samples.shape[0]
-
-    def start(moving):
-        component = restore(moving)
-        samples = jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), component.state)
-        return _Carry(jnp.zeros((), component.dtype), component.state, component.drive, sent), samples
-
-    def gather(record):
-        return record, *jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
-
-    def step(carry, x):
-        record, event, event_tangents = x
-
-        def iterate(neurons, carry, event):
-            (last, samples) = carry
-            own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
-            last = _iterate(restore(own), last, record, event)
-            here = (record.kind == Kind.SAMPLE) & (iota(number) == record.slot)
-            return last, noted(here, last.state, samples)
-
-        primals, tangents = carry
-        carry = jax.jvp(iterate, (moving.neurons, primals, event), (directions.neurons, tangents, event_tangents))
-        return carry, carry[1][0].t
-
-    def active(_, record):
-        return jnp.any(record.kind != Kind.IDLE)
-
-    carry = jax.jvp(start, (moving,), (directions,))
-    (_, (last, samples)), ends = scan_in_chunks(
-        step, carry, found.record, active=active, prepare=gather, recompute=True
-    )
-    return Values(_spike_tangents(found, ends), samples if number else None, last.state)
+    active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
+    carry = _Carry(nothing, state, drive, sent), samples
+    (last, samples), (ends, states) = linear_chunks(chunk, directions, carry, (found.record, found.starts), active)
+    if stored:
+        samples = entry_of(states, found.sampled)
+    return Values(_spike_tangents(found, ends), samples, last.state)
 
 
 def _spike_tangents(found: Found, ends: Array) -> dict[str, Array]:
@@ -200,12 +167,13 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
     names = list(component.neurons)
     kinds = Kinds(len(names), len(component.links))
     offsets = component.offsets()
-    kind, which, slot, start, h, end = record
+    kind, which, slot, start, h, end, held = record
+    neurons = moved(component.neurons, held)
     idle = kind == Kind.IDLE
 
     # The flow, and how the end of the computed step moves with its duration.
     def flow_of(name):
-        flow, neuron = component.flows[name], component.neurons[name]
+        flow, neuron = component.flows[name], neurons[name]
 
         def run(state, h, drive):
             return flow.propagate(neuron, start, state, h, drive), flow.rate(neuron, start, state, h, drive)
@@ -230,7 +198,12 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         waiting = jnp.where(due, neuron.next_timer(carry.state[name]), 0.0)
         later = later + jnp.sum(difference(jnp.where(due, waiting, 0.0)))
         spiking = (kind == Kind.SPIKE) & (lanes + offsets[name] == which)
-        slope = jax.jvp(neuron.guard, (state[name],), (rate[name],))[1]
+        rising = rate[name]
+        if held is not None:
+            # Of a neuron that waits, the slope that it would have.
+            free = lax.stop_gradient(neuron.vector_field(end, state[name], carry.drive[name]))
+            rising = jax.tree.map(lambda f, r, held=held[name]: jnp.where(held, f, r), free, rising)
+        slope = jax.jvp(neuron.guard, (state[name],), (rising,))[1]
         # Where the guard does not rise, as it may at an observed spike, the time has no derivative.
         spiking = spiking & (slope > 0)
         slope = jnp.where(spiking, jnp.maximum(slope, component.slope_floor), 1.0)
@@ -238,9 +211,8 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         later = later - jnp.sum(difference(guard) / lax.stop_gradient(slope))
     for c, link in enumerate(component.links):
         here = kind == kinds.link(c)
-        own = here & (iota(link.kicks.shape[0]) == _link_source(link, which))
-        sent = own[:, None] & (iota(component.max_spikes)[None, :] == slot)
-        sending = jnp.sum(difference(jnp.where(sent, carry.times[link.source], 0.0)))
+        sent = jnp.where(here, _link_source(link, which) * component.max_spikes + slot, 0)
+        sending = difference(carry.times[link.source][sent])
         later = jnp.where(here, sending + difference(event.delay) - now, later)
 
     state = jax.tree.map(lambda x, dx: x + dx * later, state, rate)
@@ -263,8 +235,10 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         if name in event.steps:
             drive[name] = drive[name] + event.steps[name]
         if name in times:
-            here = mine[:, None] & (iota(component.max_spikes)[None, :] == slot)
-            times[name] = jnp.where(here, t, times[name])
+            here = fired & (which >= offsets[name]) & (which < offsets[name] + component.size(name))
+            entry = (which - offsets[name]) * component.max_spikes + slot
+            nowhere = times[name].shape[0]
+            times[name] = times[name].at[jnp.where(here, entry, nowhere)].set(t, mode="drop")
     return _Carry(t, state, drive, times)
 
 

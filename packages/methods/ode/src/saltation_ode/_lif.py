@@ -15,10 +15,10 @@ import jax.numpy as jnp
 from ._attach import attach, derivative_of, freeze
 from ._component import Component
 from ._follow import Values
+from ._found import Summary
 from ._lif_follow import follow_lif, observe_lif
 from ._lif_layer import LIFLayer
 from ._lif_search import search_lif, search_lif_once
-from ._search import Summary
 
 
 def solve_lif_layer(component: Component, layer: LIFLayer) -> tuple[Values, Summary]:

@@ -12,9 +12,9 @@ import saltation as st
 
 from ._chunks import in_chunks, scan_in_chunks
 from ._follow import difference
+from ._found import Flags
 from ._lif_layer import CHUNK, LIFFound, LIFLayer, LIFReached
 from ._record import iota
-from ._search import Flags
 
 _UNROLLED = 4  # spikes a neuron
 _CARRIED = 4  # moments of a neuron

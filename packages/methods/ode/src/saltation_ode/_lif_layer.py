@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from ._chunks import padded_length
 from ._component import Component, Lookup, spare_lanes
-from ._search import Flags
+from ._found import Flags
 
 CHUNK = 64  # arrivals; a chunk that lies behind the end for all samples is skipped
 

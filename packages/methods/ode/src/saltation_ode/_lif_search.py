@@ -7,9 +7,9 @@ from jaxtyping import Array
 import saltation as st
 
 from ._chunks import in_chunks, scan_in_chunks
+from ._found import Flags
 from ._lif_layer import CHUNK, LIFFound, LIFLayer, LIFReached
 from ._record import iota
-from ._search import Flags
 
 
 def search_lif(layer: LIFLayer, room: int, t1: float) -> tuple[LIFFound, LIFReached]:

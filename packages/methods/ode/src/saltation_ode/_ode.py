@@ -18,10 +18,11 @@ from ._chunks import entry_of
 from ._component import Component, spare_lanes, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, derivative
+from ._found import Flags, Summary
 from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
 from ._outcome import check_start, result_of
-from ._search import Flags, Summary, search
+from ._search import search
 
 
 class ODE(st.AbstractReplayMethod):
@@ -43,8 +44,8 @@ class ODE(st.AbstractReplayMethod):
     - `slope_floor`: the least slope of the guard at a spike that derivatives are taken with, in the guard's unit over
       that of time. With 0 they are exact. A larger one bounds the gradient of spikes that barely touch the threshold,
       and is a bias: it shrinks the derivatives of spikes with a smaller slope.
-    - `recompute`: for long trials, keep no states between events for the backward pass but compute them again. The
-      same gradient to rounding, for one more pass; layers of LIF neurons that do not feed back keep none in any case.
+    - `recompute`: for long trials of which states are asked for, keep those alone and not the states at all events.
+      The same gradient to rounding, slower for many states; without `Save(states_at=...)` it makes no difference.
 
     **Raises:** `ValueError` for settings out of range.
 
@@ -116,21 +117,21 @@ class ODE(st.AbstractReplayMethod):
     ) -> st.Solution:
         """The solution with the `observed` spikes, and the derivative of the condition `guard = 0` at each of them.
 
-        A spike where the guard does not rise has no derivative: it is counted in `stats["flat"]`.
+        The state runs along the observed spikes by the same closed form or solver that `solve` takes, and is reset at
+        them. A spike where the guard does not rise, such as one before all its causes, has no derivative: zero, and
+        counted in `stats["flat"]`. A neuron whose own flow reaches infinity before its spike was observed is held on
+        the way there, and the derivative is that of the time at which it got there.
 
-        **Raises:** `UnsupportedError` for neurons without a closed form, `ValueError` for spikes that do not fit.
+        **Raises:** `ValueError` for spikes that do not fit the populations.
         """
         for name, neuron in network.neurons.items():
-            if neuron.closed_form() is None:
-                raise st.UnsupportedError(
-                    f"ODE cannot replay the neurons {name!r}: they have no closed form. Use neurons that have one, "
-                    "such as LIF or IF."
-                )
             if name not in observed:
                 raise ValueError(f"replay got spikes of {list(observed)}; expected those of {list(network.neurons)}.")
-            if observed[name].size != neuron.size:
+            if observed[name].size != neuron.size or observed[name].time.ndim != 1:
                 raise ValueError(
-                    f"replay got spikes of {observed[name].size} units for {name!r}; expected {neuron.size}."
+                    f"replay got spikes of {observed[name].size} units in an array of shape "
+                    f"{observed[name].time.shape} for {name!r}; expected {neuron.size} units in [K], one sample. "
+                    "Replay a batch with jax.vmap."
                 )
         return self._solve(network, stimulus, t1, None, None, st.Save(), throw, dict(observed))
 
@@ -229,10 +230,10 @@ class ODE(st.AbstractReplayMethod):
             frozen = freeze(component)
             found = search(frozen, max_steps=max_steps, first_step=first_step, keep=not self.recompute)
             times = found.times if component.observed is None else component.observed
-            if found.before is None:
+            if found.states is None:
                 sampled = found.samples
             else:
-                sampled = entry_of(found.before.state, found.sampled + 1)  # what the next iteration starts from
+                sampled = entry_of(found.states, found.sampled + 1)  # what the next iteration starts from
             values = Values(times, sampled if component.samples.shape[0] else None, found.final)
             values = attach(derivative, component, found, values)
             return values, Summary(found.flat, found.count, found.min_slope, found.flags)

@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._search import Flags
+from ._found import Flags
 
 
 def check_start(neurons: dict[str, st.AbstractNeuron], state: dict[str, Any]) -> None:

@@ -48,6 +48,7 @@ class Record(NamedTuple):
     start: Array  # the time at the start of the step
     duration: Array
     end: Array  # the time at its end, not recomputed: t + (stop - t) is not always stop
+    held: dict[str, Array] | None = None  # by population, [C, c, n]: who waits in a replay
 
 
 def iota(n: int) -> Array:

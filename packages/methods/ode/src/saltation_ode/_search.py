@@ -6,7 +6,7 @@ happen at one instant happens in this order: crossings of the guard, timers, arr
 inside, then spikes of neurons that a kick has lifted over their threshold.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,102 +14,46 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import in_chunks, padded_length, scan_in_chunks
-from ._component import Component, Lookup
+from ._carry import Carry, start
+from ._chunks import in_chunks, loop_over_chunks, padded_length
+from ._component import Component
 from ._fence import fenced
-from ._next import earliest, entry_at, first_of, join, link_row, next_arrival, next_delivery, row_at, upcoming
+from ._found import Found, Start
+from ._happen import deliver, fire
+from ._held import wait
+from ._next import earliest, entry_at, first_of, join, next_arrival, next_delivery
 from ._record import Kind, Kinds, Record, iota
+from ._trial import closed_step, numerical_step, replayed_step
 
-_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
-_RECOVER = 2.0
 _CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about the largest number of them
-
-
-class Flags(NamedTuple):
-    """What went wrong, bools."""
-
-    max_spikes_reached: Array
-    max_steps_reached: Array
-    diverged: Array
-    guard_at_start: Array
-
-
-class Summary(NamedTuple):
-    """What a user wants to know of a search, dictionaries by population."""
-
-    flat: dict[str, Array]  # [n], how many spikes lie where the guard does not rise: they have no derivative
-    count: dict[str, Array]  # [n], how often each neuron spiked
-    min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
-    flags: Flags
-
-
-class Before(NamedTuple):
-    """What each iteration of a record started from, leaves `[C, c, n]`."""
-
-    state: dict[str, Any]
-    drive: dict[str, Array]  # of the populations whose external current changes; of others, it is the component's
-
-
-class Found(NamedTuple):
-    """What the search found."""
-
-    record: Record
-    times: dict[str, Array]  # [n, max_spikes], `inf` where there is no spike
-    iteration: dict[str, Array]  # [n, max_spikes], the entry of the record that holds the spike
-    count: dict[str, Array]  # [n]
-    before: Before | None  # `None` if it is to be computed again
-    final: dict[str, Any]
-    sampled: Array  # [S], the entry of the record that holds the sample
-    samples: dict[str, Any] | None  # the states at the samples, leaves [S, n]; `None` where `before` has them
-    min_slope: dict[str, Array]  # [n], slope of the guard at its flattest crossing, `inf` if there is none
-    flat: dict[str, Array]  # [n], how many spikes lie where the guard does not rise
-    flags: Flags
-
-
-class _Carry(NamedTuple):
-    t: Array
-    state: dict[str, Any]
-    drive: dict[str, Array]
-    armed: dict[str, Array]
-    due: Array  # [all neurons], whose own crossing is at this instant, beside that of a neuron that has spiked
-    count: dict[str, Array]
-    times: dict[str, Array]
-    iteration: dict[str, Array]
-    min_slope: dict[str, Array]
-    flat: dict[str, Array]
-    arrived: dict[str, Array]
-    delivered: tuple[Array, ...]
-    sampled: Array
-    samples_taken: Array
-    samples: dict[str, Any] | None
-    h_free: Array  # what the step-size control would take
-    h_trial: Array  # where a crossing is expected, `inf` if none is
-    finished: Array
-    flags: Flags
 
 
 def search(component: Component, *, max_steps: int, first_step: float, keep: bool) -> Found:
     """Find all events of one sample of `component` up to `t1`.
 
-    `max_steps` is the room for iterations that are not events; a closed form needs none. `keep` the state that each
-    iteration starts from, or leave it to be computed again.
+    `max_steps` is the room for iterations that are not events; a closed form needs none. Where samples are taken,
+    `keep` the states of all iterations, or note the samples alone.
     """
     room = component.event_bound() + (0 if component.closed else max_steps)
     # Short chunks end soon after the last event. But each costs the backward pass a sum over all arrivals: not more
     # of them than a fixed number keeps that linear.
     chunk = max(_CHUNK, room // _CHUNKS)
     length = padded_length(room, chunk)
-    carry = _start(component, first_step, keep)
+    carry = start(component, first_step, keep)
 
     stepped = [name for name, arrivals in component.arrivals.items() if arrivals.steps is not None]
+    storing = keep and component.samples.shape[0] > 0
 
     def step(carry, iteration):
-        before = Before(carry.state, {name: carry.drive[name] for name in stepped})
+        before = carry.state if storing else None
         carry, record = _iterate(component, carry, iteration)
-        return carry, (record, before if keep else None)
+        return carry, (record, before)
 
-    carry, (record, before) = scan_in_chunks(
-        step, carry, in_chunks(iota(length), chunk), active=lambda carry, _: ~carry.finished
+    def start_of(carry):
+        return Start(carry.state, {name: carry.drive[name] for name in stepped})
+
+    carry, (record, states), starts = loop_over_chunks(
+        step, carry, in_chunks(iota(length), chunk), active=lambda carry: ~carry.finished, start_of=start_of
     )
     flags = carry.flags._replace(max_steps_reached=~carry.finished)
     return Found(
@@ -117,7 +61,8 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
         times=carry.times,
         iteration=carry.iteration,
         count=carry.count,
-        before=before,
+        starts=starts,
+        states=states,
         final=carry.state,
         sampled=carry.sampled,
         samples=carry.samples,
@@ -127,37 +72,7 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
     )
 
 
-def _start(component: Component, first_step: float, keep: bool) -> _Carry:
-    dtype = component.dtype
-    no, zero = jnp.zeros((), bool), jnp.zeros((), dtype)
-    room = {name: (component.size(name), component.max_spikes) for name in component.neurons}
-    armed = {name: neuron.guard(component.state[name]) < 0 for name, neuron in component.neurons.items()}
-    above = jnp.any(jnp.stack([jnp.any(~a) for a in armed.values()]))
-    number = component.samples.shape[0]
-    return _Carry(
-        t=zero,
-        state=component.state,
-        drive=component.drive,
-        armed=armed,
-        due=jnp.zeros(sum(component.size(name) for name in component.neurons), bool),
-        count={name: jnp.zeros(n, jnp.int32) for name, (n, _) in room.items()},
-        times={name: jnp.full(shape, jnp.inf, dtype) for name, shape in room.items()},
-        iteration={name: jnp.zeros(shape, jnp.int32) for name, shape in room.items()},
-        min_slope={name: jnp.full(n, jnp.inf, dtype) for name, (n, _) in room.items()},
-        flat={name: jnp.zeros(n, jnp.int32) for name, (n, _) in room.items()},
-        arrived={name: jnp.zeros(arrivals.time.shape[1:], jnp.int32) for name, arrivals in component.arrivals.items()},
-        delivered=tuple(jnp.zeros(link.delay.shape, jnp.int32) for link in component.links),
-        sampled=jnp.zeros(component.samples.shape, jnp.int32),
-        samples_taken=jnp.zeros((), jnp.int32),
-        samples=None if keep else jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), component.state),
-        h_free=jnp.full((), first_step, dtype),
-        h_trial=jnp.full((), jnp.inf, dtype),
-        finished=no,
-        flags=Flags(no, no, no, above),
-    )
-
-
-def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Carry, Record]:
+def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carry, Record]:
     names = list(component.neurons)
     kinds = Kinds(len(names), len(component.links))
     t = carry.t
@@ -194,13 +109,15 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     remaining = jnp.where(instant, jnp.zeros_like(t), stop - t)
 
     if component.closed:
-        h, crossed, accepted, reached, control = _closed_step(component, carry, remaining, instant)
+        h, crossed, accepted, reached, control = closed_step(component, carry, remaining, instant)
         state = {
             name: component.flows[name].propagate(neuron, t, carry.state[name], h, carry.drive[name])
             for name, neuron in component.neurons.items()
         }
+    elif component.observed is not None:
+        h, crossed, accepted, reached, control, state = replayed_step(component, carry, remaining)
     else:
-        h, crossed, accepted, reached, control, state = _numerical_step(component, carry, remaining, instant)
+        h, crossed, accepted, reached, control, state = numerical_step(component, carry, remaining, instant)
     crossed = jnp.where(due, carry.due, crossed & ~lift)
     spike = jnp.any(crossed)
     spiker = jnp.argmax(jnp.where(lift, lifted, crossed)).astype(jnp.int32)
@@ -221,8 +138,12 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
         carry = carry._replace(due=jnp.where(active, crossed & (iota(crossed.shape[0]) != spiker), carry.due))
     carry = carry._replace(flags=carry.flags._replace(diverged=carry.flags.diverged | control.diverged))
 
-    carry, slot_of_spike = _spike(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
-    carry, slot_of_event = _deliver(component, carry, kinds, kind, which, arrivals, links)
+    held = None if carry.waiting is None else carry.waiting.held
+    if carry.waiting is not None:
+        waiting = wait(component, carry.waiting, carry.t, carry.state, carry.drive, carry.h_free)
+        carry = carry._replace(waiting=waiting)
+    carry, slot_of_spike = fire(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
+    carry, slot_of_event = deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
     sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)
     overflow = carry.flags.max_spikes_reached
@@ -236,158 +157,9 @@ def _iterate(component: Component, carry: _Carry, iteration: Array) -> tuple[_Ca
     )
     slot = jnp.where(spike | lift, slot_of_spike, slot_of_event)
     slot = jnp.where(taking, carry.samples_taken - 1, slot)
-    return carry, Record(kind, which, slot, t, jnp.where(active, h, 0.0), t_end)
+    return carry, Record(kind, which, slot, t, jnp.where(active, h, 0.0), t_end, held)
 
 
 def noted(here: Array, state: Any, samples: Any) -> Any:
     """`samples`, leaves `[S, n]`, with the state where `here`, `[S]`."""
     return jax.tree.map(lambda x, kept: jnp.where(here[:, None], x[None], kept), state, samples)
-
-
-class _Control(NamedTuple):
-    h_free: Array
-    h_trial: Array
-    diverged: Array
-
-
-def _closed_step(component: Component, carry: _Carry, remaining: Array, instant: Array):
-    """A step to the next event, and who crosses the threshold there: the exact flow is never rejected."""
-    if component.observed is None:
-        crossing = join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
-    else:
-        crossing = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
-    first = jnp.min(crossing)
-    spike = (first <= remaining) & ~instant
-    h = jnp.where(spike, jnp.maximum(first, 0.0), remaining)
-    # Equal to rounding is equal: what the clock resolves.
-    crossed = spike & (crossing <= h + 4 * jnp.finfo(h.dtype).eps * (carry.t + h))
-    control = _Control(carry.h_free, carry.h_trial, jnp.zeros((), bool))
-    yes = jnp.ones((), bool)
-    return h, crossed, yes, yes, control
-
-
-def _numerical_step(component: Component, carry: _Carry, remaining: Array, instant: Array):
-    """A step of the length that the error control, the next event and an expected crossing allow."""
-    order = min(flow.order for flow in component.flows.values())  # pyright: ignore
-    h = jnp.minimum(remaining, jnp.minimum(carry.h_free, carry.h_trial))
-    attempts = _attempts(component, carry, h)
-    error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
-    crossing = join([attempt.crossing for attempt in attempts])
-    located = join([attempt.located for attempt in attempts])
-    approach = jnp.min(join([attempt.approach for attempt in attempts]))
-
-    good = (error <= 1) | instant
-    spike = good & jnp.any(located) & ~instant
-    inside = good & jnp.isfinite(jnp.min(crossing)) & ~spike & ~instant
-    accepted = good & ~inside
-    locating = jnp.isfinite(carry.h_trial)
-
-    # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
-    short = jnp.where(locating & jnp.isfinite(approach), 2.0 * approach, jnp.inf)
-    h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
-    step = next(iter(component.flows.values())).step
-    if step is None:
-        factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** (-1.0 / order), _SHRINK, _GROW)
-        suggested = h * jnp.where(jnp.isfinite(error), factor, _SHRINK)
-        # A step that something else has cut short says nothing against the long one.
-        grown = jnp.where(h < carry.h_free, jnp.maximum(carry.h_free, suggested), suggested)
-        h_free = jnp.where(instant | inside, carry.h_free, jnp.where(good, grown, suggested))
-    else:
-        # A fixed step that runs away is tried again shorter: there may be a crossing on the way.
-        recovered = jnp.minimum(_RECOVER * carry.h_free, step)
-        h_free = jnp.where(instant | inside, carry.h_free, jnp.where(good, recovered, _SHRINK * h))
-    smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
-    diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
-    reached = accepted & (h >= remaining)
-    state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
-    control = _Control(h_free.astype(h.dtype), h_trial.astype(h.dtype), diverged)
-    return h, spike & located, accepted, reached, control, state
-
-
-def _attempts(component: Component, carry: _Carry, h: Array):
-    def attempt(h):
-        return [
-            component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
-            for name, neuron in component.neurons.items()
-        ]
-
-    return fenced(st.anywhere(~carry.finished), attempt, h)
-
-
-def _spike(component: Component, carry: _Carry, spiking: Array, spiker: Array, iteration: Array, lift: Array):
-    """Note the spike of one neuron, and reset it."""
-    offsets = component.offsets()
-    state, armed = dict(carry.state), dict(carry.armed)
-    count, times, where = dict(carry.count), dict(carry.times), dict(carry.iteration)
-    min_slope, flat = dict(carry.min_slope), dict(carry.flat)
-    slot = jnp.zeros((), jnp.int32)
-    full = stuck = jnp.zeros((), bool)
-    for name, neuron in component.neurons.items():
-        n = component.size(name)
-        mine = spiking & (iota(n) + offsets[name] == spiker)
-        slot = slot + jnp.sum(jnp.where(mine, count[name], 0), dtype=jnp.int32)
-        full = full | jnp.any(mine & (count[name] >= component.max_spikes))
-        here = mine[:, None] & (iota(component.max_spikes)[None, :] == count[name][:, None])
-        times[name] = jnp.where(here, carry.t, times[name])
-        where[name] = jnp.where(here, iteration, where[name])
-        count[name] = count[name] + mine.astype(jnp.int32)
-        slopes = neuron.vector_field(carry.t, state[name], carry.drive[name])
-        slope = jax.jvp(neuron.guard, (state[name],), (slopes,))[1]
-        min_slope[name] = jnp.where(mine & ~lift, jnp.minimum(min_slope[name], slope), min_slope[name])
-        flat[name] = flat[name] + (mine & ~lift & (slope <= 0)).astype(jnp.int32)
-        reset = neuron.reset(state[name])
-        state[name] = jax.tree.map(lambda new, old, mine=mine: jnp.where(mine, new, old), reset, state[name])
-    carry = carry._replace(
-        state=state,
-        count=count,
-        times=times,
-        iteration=where,
-        min_slope=min_slope,
-        flat=flat,
-        flags=carry.flags._replace(max_spikes_reached=carry.flags.max_spikes_reached | full),
-    )
-    for name, neuron in component.neurons.items():
-        n = component.size(name)
-        mine = spiking & (iota(n) + offsets[name] == spiker)
-        below = neuron.guard(state[name]) < 0
-        stuck = stuck | jnp.any(mine & ~below)
-        armed[name] = jnp.where(mine, below, armed[name] | below)
-    stuck = carry.flags.guard_at_start | stuck
-    return carry._replace(armed=armed, flags=carry.flags._replace(guard_at_start=stuck)), slot
-
-
-def _deliver(component: Component, carry: _Carry, kinds: Kinds, kind: Array, which: Array, arrivals, links):
-    """Carry out a timer or an arrival."""
-    state, drive = dict(carry.state), dict(carry.drive)
-    arrived, delivered = dict(carry.arrived), list(carry.delivered)
-    slot = jnp.zeros((), jnp.int32)
-    for p, (name, neuron) in enumerate(component.neurons.items()):
-        lanes = iota(component.size(name))
-        fired = (kind == kinds.timer(p)) & (lanes == which)
-        state[name] = jax.tree.map(
-            lambda new, old, fired=fired: jnp.where(fired, new, old), neuron.on_timer(state[name]), state[name]
-        )
-
-        here = kind == kinds.arrival(p)
-        incoming, pointer = component.arrivals[name], arrived[name]
-        entry = arrivals[name][2]
-        slot = jnp.where(here, entry, slot)
-        mask = here & (lanes == which) if incoming.own_order else here
-        for port, kicks in incoming.kicks.items():
-            assert not isinstance(kicks, Lookup)
-            state[name] = neuron.receive(state[name], jnp.where(mask, row_at(kicks, entry), 0.0), port)
-        if incoming.steps is not None:
-            drive[name] = drive[name] + jnp.where(mask, row_at(incoming.steps, entry), 0.0)
-        arrived[name] = pointer + (mask if incoming.own_order else here).astype(jnp.int32)
-
-    for c, (link, pointer) in enumerate(zip(component.links, carry.delivered, strict=True)):
-        here = kind == kinds.link(c)
-        entry = links[c][2]
-        slot = jnp.where(here, entry, slot)
-        row = link_row(link, which)
-        state[link.target] = component.neurons[link.target].receive(
-            state[link.target], jnp.where(here, row, 0.0), link.port
-        )
-        flat = iota(link.delay.size).reshape(link.delay.shape)
-        delivered[c] = pointer + (here & (flat == which)).astype(jnp.int32)
-    return carry._replace(state=state, drive=drive, arrived=arrived, delivered=tuple(delivered)), slot

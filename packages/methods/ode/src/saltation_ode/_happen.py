@@ -1,0 +1,93 @@
+"""What happens at one instant of a search: a spike and its reset, a timer, an arrival."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ._carry import Carry
+from ._component import Component, Lookup
+from ._next import link_row, row_at
+from ._record import Kinds, iota
+
+
+def fire(component: Component, carry: Carry, spiking: Array, spiker: Array, iteration: Array, lift: Array):
+    """Note the spike of one neuron, and reset it."""
+    offsets = component.offsets()
+    state, armed = dict(carry.state), dict(carry.armed)
+    count, times, where = dict(carry.count), dict(carry.times), dict(carry.iteration)
+    min_slope, flat = dict(carry.min_slope), dict(carry.flat)
+    slot = jnp.zeros((), jnp.int32)
+    full = stuck = jnp.zeros((), bool)
+    for name, neuron in component.neurons.items():
+        n = component.size(name)
+        mine = spiking & (iota(n) + offsets[name] == spiker)
+        slot = slot + jnp.sum(jnp.where(mine, count[name], 0), dtype=jnp.int32)
+        full = full | jnp.any(mine & (count[name] >= component.max_spikes))
+        here = mine[:, None] & (iota(component.max_spikes)[None, :] == count[name][:, None])
+        times[name] = jnp.where(here, carry.t, times[name])
+        where[name] = jnp.where(here, iteration, where[name])
+        count[name] = count[name] + mine.astype(jnp.int32)
+        slopes = neuron.vector_field(carry.t, state[name], carry.drive[name])
+        slope = jax.jvp(neuron.guard, (state[name],), (slopes,))[1]
+        min_slope[name] = jnp.where(mine & ~lift, jnp.minimum(min_slope[name], slope), min_slope[name])
+        flat[name] = flat[name] + (mine & ~lift & (slope <= 0)).astype(jnp.int32)
+        reset = neuron.reset(state[name])
+        state[name] = jax.tree.map(lambda new, old, mine=mine: jnp.where(mine, new, old), reset, state[name])
+        if carry.waiting is not None:
+            waiting = carry.waiting
+            held = {**waiting.held, name: waiting.held[name] & ~mine}
+            carry = carry._replace(waiting=waiting._replace(held=held))
+    carry = carry._replace(
+        state=state,
+        count=count,
+        times=times,
+        iteration=where,
+        min_slope=min_slope,
+        flat=flat,
+        flags=carry.flags._replace(max_spikes_reached=carry.flags.max_spikes_reached | full),
+    )
+    for name, neuron in component.neurons.items():
+        n = component.size(name)
+        mine = spiking & (iota(n) + offsets[name] == spiker)
+        below = neuron.guard(state[name]) < 0
+        stuck = stuck | jnp.any(mine & ~below)
+        armed[name] = jnp.where(mine, below, armed[name] | below)
+    stuck = carry.flags.guard_at_start | stuck
+    return carry._replace(armed=armed, flags=carry.flags._replace(guard_at_start=stuck)), slot
+
+
+def deliver(component: Component, carry: Carry, kinds: Kinds, kind: Array, which: Array, arrivals, links):
+    """Carry out a timer or an arrival."""
+    state, drive = dict(carry.state), dict(carry.drive)
+    arrived, delivered = dict(carry.arrived), list(carry.delivered)
+    slot = jnp.zeros((), jnp.int32)
+    for p, (name, neuron) in enumerate(component.neurons.items()):
+        lanes = iota(component.size(name))
+        fired = (kind == kinds.timer(p)) & (lanes == which)
+        state[name] = jax.tree.map(
+            lambda new, old, fired=fired: jnp.where(fired, new, old), neuron.on_timer(state[name]), state[name]
+        )
+
+        here = kind == kinds.arrival(p)
+        incoming, pointer = component.arrivals[name], arrived[name]
+        entry = arrivals[name][2]
+        slot = jnp.where(here, entry, slot)
+        mask = here & (lanes == which) if incoming.own_order else here
+        for port, kicks in incoming.kicks.items():
+            assert not isinstance(kicks, Lookup)
+            state[name] = neuron.receive(state[name], jnp.where(mask, row_at(kicks, entry), 0.0), port)
+        if incoming.steps is not None:
+            drive[name] = drive[name] + jnp.where(mask, row_at(incoming.steps, entry), 0.0)
+        arrived[name] = pointer + (mask if incoming.own_order else here).astype(jnp.int32)
+
+    for c, (link, pointer) in enumerate(zip(component.links, carry.delivered, strict=True)):
+        here = kind == kinds.link(c)
+        entry = links[c][2]
+        slot = jnp.where(here, entry, slot)
+        row = link_row(link, which)
+        state[link.target] = component.neurons[link.target].receive(
+            state[link.target], jnp.where(here, row, 0.0), link.port
+        )
+        flat = iota(link.delay.size).reshape(link.delay.shape)
+        delivered[c] = pointer + (here & (flat == which)).astype(jnp.int32)
+    return carry._replace(state=state, drive=drive, arrived=arrived, delivered=tuple(delivered)), slot

@@ -1,0 +1,109 @@
+"""One tried step of a search: how long it is, where it ends, and who crosses the threshold there."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+import saltation as st
+
+from ._carry import Carry
+from ._component import Component
+from ._fence import fenced
+from ._held import moved
+from ._next import join, upcoming
+
+_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+_RECOVER = 2.0
+
+
+class _Control(NamedTuple):
+    h_free: Array
+    h_trial: Array
+    diverged: Array
+
+
+def closed_step(component: Component, carry: Carry, remaining: Array, instant: Array):
+    """A step to the next event, and who crosses the threshold there: the exact flow is never rejected."""
+    if component.observed is None:
+        crossing = join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
+    else:
+        crossing = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
+    first = jnp.min(crossing)
+    spike = (first <= remaining) & ~instant
+    h = jnp.where(spike, jnp.maximum(first, 0.0), remaining)
+    # Equal to rounding is equal: what the clock resolves.
+    crossed = spike & (crossing <= h + 4 * jnp.finfo(h.dtype).eps * (carry.t + h))
+    control = _Control(carry.h_free, carry.h_trial, jnp.zeros((), bool))
+    yes = jnp.ones((), bool)
+    return h, crossed, yes, yes, control
+
+
+def numerical_step(component: Component, carry: Carry, remaining: Array, instant: Array):
+    """A step of the length that the error control, the next event and an expected crossing allow."""
+    h = jnp.minimum(remaining, jnp.minimum(carry.h_free, carry.h_trial))
+    attempts = _attempts(component, carry, h)
+    error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
+    crossing = join([attempt.crossing for attempt in attempts])
+    located = join([attempt.located for attempt in attempts])
+    approach = jnp.min(join([attempt.approach for attempt in attempts]))
+
+    good = (error <= 1) | instant
+    spike = good & jnp.any(located) & ~instant
+    inside = good & jnp.isfinite(jnp.min(crossing)) & ~spike & ~instant
+    accepted = good & ~inside
+    locating = jnp.isfinite(carry.h_trial)
+
+    # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
+    short = jnp.where(locating & jnp.isfinite(approach), 2.0 * approach, jnp.inf)
+    h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
+    control = _control(component, carry, h, h_trial, error, good, ~(instant | inside))
+    state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
+    return h, spike & located, accepted, accepted & (h >= remaining), control, state
+
+
+def replayed_step(component: Component, carry: Carry, remaining: Array):
+    """A step of the length that the error control, the next event and the next observed spike allow."""
+    assert component.observed is not None
+    due = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
+    first = jnp.min(due)
+    target = jnp.minimum(remaining, jnp.maximum(first, 0.0))
+    h = jnp.minimum(target, carry.h_free)
+    attempts = _attempts(component, carry, h)
+    error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
+    good = error <= 1
+    spike = good & (first <= remaining) & (h >= target)
+    control = _control(component, carry, h, carry.h_trial, error, good, jnp.ones((), bool))
+    state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
+    return h, spike & (due <= h), good, good & (h >= remaining), control, state
+
+
+def _control(component: Component, carry: Carry, h, h_trial, error, good, tells) -> _Control:
+    """The step-size control after a step of `h`, which `tells` something of the next one or not."""
+    order = min(flow.order for flow in component.flows.values())  # pyright: ignore
+    step = next(iter(component.flows.values())).step
+    if step is None:
+        factor = jnp.clip(_SAFETY * jnp.maximum(error, 1e-10) ** (-1.0 / order), _SHRINK, _GROW)
+        suggested = h * jnp.where(jnp.isfinite(error), factor, _SHRINK)
+        # A step that something else has cut short says nothing against the long one.
+        grown = jnp.where(h < carry.h_free, jnp.maximum(carry.h_free, suggested), suggested)
+        h_free = jnp.where(good, grown, suggested)
+    else:
+        # A fixed step that runs away is tried again shorter: there may be a crossing on the way.
+        h_free = jnp.where(good, jnp.minimum(_RECOVER * carry.h_free, step), _SHRINK * h)
+    h_free = jnp.where(tells, h_free, carry.h_free)
+    smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
+    diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
+    return _Control(h_free.astype(h.dtype), h_trial.astype(h.dtype), diverged)
+
+
+def _attempts(component: Component, carry: Carry, h: Array):
+    neurons = moved(component.neurons, None if carry.waiting is None else carry.waiting.held)
+
+    def attempt(h):
+        return [
+            component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
+            for name, neuron in neurons.items()
+        ]
+
+    return fenced(st.anywhere(~carry.finished), attempt, h)
