@@ -35,6 +35,30 @@ def test_windows(folder):
     np.testing.assert_allclose(data.test.inputs[0, :3], 7.5 + np.array([0.75, 2.75, 4.75]) / 1000, rtol=1e-6)
 
 
+def test_a_lead_and_splits_in_turns(folder):
+    data = load_grasshopper(data_dir=folder, window=50.0, lead=70.0, interleaved=True, validation_size=40, test_size=50)
+    # Two windows start before there is a lead; a sample begins 70 ms before its window.
+    assert [len(split) for split in (data.train, data.validation, data.test)] == [108, 40, 50]
+    assert data.train.inputs.shape[1] == 120
+    starts = np.sort(np.concatenate([s.inputs[:, 70] for s in (data.train, data.validation, data.test)]))
+    np.testing.assert_allclose(starts, 0.05 * np.arange(2, 200) + 0.00025, rtol=1e-4)
+    spread = np.diff(np.sort(data.test.inputs[:, 70]))
+    assert 0.1 < spread.min() and spread.max() < 0.3
+    # Spikes stay relative to the window: the one at 1.05 s is at the start of one.
+    spikes = np.concatenate([s.targets[:, 0] for s in (data.train, data.validation, data.test)])
+    np.testing.assert_allclose(spikes[np.isfinite(spikes)], 0.0, atol=1e-3)
+
+
+def test_an_installed_nitime_is_found(folder, tmp_path, monkeypatch, alone):
+    package = tmp_path / "site" / "nitime"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    for path in folder.glob("grasshopper*"):
+        path.rename(package / "data" / path.name)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert len(load_grasshopper().test) == 25
+
+
 def test_what_is_wrong_is_named(folder):
     with pytest.raises(ValueError, match="download=True"):
         load_grasshopper(download=True)
@@ -42,6 +66,8 @@ def test_what_is_wrong_is_named(folder):
         load_grasshopper(recording=3)
     with pytest.raises(ValueError, match="window=100.0 and resolution=3.0"):
         load_grasshopper(data_dir=folder, resolution=3.0)
+    with pytest.raises(ValueError, match="lead=0.5 and resolution=1.0"):
+        load_grasshopper(data_dir=folder, lead=0.5)
     with pytest.raises(ValueError, match="test_size=100"):
         load_grasshopper(data_dir=folder, test_size=100)
     with pytest.raises(st.DataError, match=r"(?s)got no folder with.*spike_times2.*Looked in.*Fix"):

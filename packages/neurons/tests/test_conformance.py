@@ -13,6 +13,7 @@ from saltation_neurons import (
     AtMostOnce,
     DendriticLIF,
     Izhikevich,
+    Positive,
     Refractory,
     StochasticLIF,
 )
@@ -79,5 +80,6 @@ class TestStochastic(AbstractNeuronConformance):
     duration = 2.0
     neurons = {
         "trained": StochasticLIF(3, tau_mem=jnp.array([0.1, 0.2, 0.05]), beta=jnp.array(4.0), sigma=jnp.array(0.2)),
+        "by logarithms": Positive(StochasticLIF(3, tau_mem=jnp.array([0.1, 0.2, 0.05])), "tau_mem", "beta"),
         "of a given threshold": StochasticLIF(3, log_u=-0.5, v_leak=0.2),
     }

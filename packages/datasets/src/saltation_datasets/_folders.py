@@ -28,16 +28,24 @@ def search_folders(
 
 
 def find_folder(
-    name: str, data_dir: str | Path | None, contents: Sequence[str], *, within: Sequence[str], how_to_get: str
+    name: str,
+    data_dir: str | Path | None,
+    contents: Sequence[str],
+    *,
+    within: Sequence[str],
+    how_to_get: str,
+    system_dirs: Sequence[Path] = (),
 ) -> Path:
     """The first of the folders that has all of `contents` in it.
+
+    **Arguments:** `within`, `system_dirs`: as in `search_folders`; `how_to_get`: lines for the message.
 
     **Raises** `saltation.DataError`: there is none; it says where was looked and how to get the data.
     """
     folder = None if data_dir is None else Path(data_dir).expanduser()
     if folder is not None and not folder.is_dir():
         raise DataError(f"{name}: got data_dir {str(folder)!r}, expected an existing folder. Fix: correct the path.")
-    folders = list(search_folders(name, folder, within=within))
+    folders = list(search_folders(name, folder, within=within, system_dirs=system_dirs))
     for candidate in folders:
         if all((candidate / content).exists() for content in contents):
             return candidate

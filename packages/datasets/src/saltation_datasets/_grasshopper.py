@@ -1,6 +1,7 @@
 """Auditory receptor neurons of a grasshopper, and the sounds that they heard."""
 
 import hashlib
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ _SHA256 = {
     "grasshopper_stimulus2.txt": "69f257a8e7a5019897111b07f9cd317b136357d256e99682d40c09d5add18e6a",
 }
 _HOW_TO_GET = (
+    "pip install nitime, which brings the files; or, without it,\n"
     "pip download --no-deps nitime && unzip nitime-*.whl 'nitime/data/grasshopper*'\nthen pass data_dir='nitime/data'"
 )
 _MICROSECONDS = 1000.0  # in a millisecond
@@ -29,6 +31,8 @@ def load_grasshopper(
     recording: int = 1,
     window: float = 100.0,
     resolution: float = 1.0,
+    lead: float = 0.0,
+    interleaved: bool = False,
     validation_size: int = 15,
     test_size: int = 25,
 ) -> Dataset:
@@ -36,18 +40,22 @@ def load_grasshopper(
 
     The recording is cut into windows, in order of time: the first are trained on, the last are the test, so that no
     window's neighbour in time tells its spikes. A sample is the amplitude of the sound in bins; its target is the spike
-    times of the neuron, in ms from the start of the window.
+    times of the neuron, in ms from the start of the window. The neuron adapts: in the last seconds it spikes a third
+    less than in the first.
 
     **Arguments**
 
-    - `data_dir`: the folder with the four text files, or one that holds it as `grasshopper` or `nitime/data`.
+    - `data_dir`: the folder with the four text files, or one that holds it as `grasshopper` or `nitime/data`; else
+      they are looked for in an installed nitime, too.
     - `download`: not available for this data set.
     - `recording`: 1 (amplitudes up to 200 Hz) or 2 (up to 800 Hz).
     - `window`, `resolution`: the length of a window and of a bin in ms.
+    - `lead`: for how many ms before its window a sample has the sound as well; windows that start earlier are left out.
+    - `interleaved`: validation and test are spread evenly over the recording, so that all splits are adapted alike.
     - `validation_size`, `test_size`: how many windows are set aside.
 
-    **Returns** a `saltation.Dataset`: inputs `[n, bins]` as float32, targets `[n, 1, k]` as float32, `inf` where there
-    is no spike.
+    **Returns** a `saltation.Dataset`: inputs `[n, bins]` as float32, those of the lead first; targets `[n, 1, k]` as
+    float32, `inf` where there is no spike.
 
     **Raises**
 
@@ -73,25 +81,42 @@ def load_grasshopper(
         raise ValueError(f"grasshopper: got download=True, expected the files to be there. Fix: {_HOW_TO_GET}")
     if recording not in (1, 2):
         raise ValueError(f"grasshopper: got recording={recording}, expected 1 or 2.")
-    if not 0 < resolution <= window <= _DURATION or abs(window / resolution - round(window / resolution)) > 1e-9:
-        raise ValueError(
-            f"grasshopper: got window={window} and resolution={resolution}; expected a window of at most 10000 ms that "
-            "is a multiple of a positive resolution."
-        )
-    count = int(_DURATION // window)
-    if min(validation_size, test_size) < 0 or validation_size + test_size >= count:
+    for name, length in (("window", window), ("lead", lead)):
+        fits = 0 <= length <= _DURATION and 0 < resolution <= window
+        if not fits or abs(length / resolution - round(length / resolution)) > 1e-9:
+            raise ValueError(
+                f"grasshopper: got {name}={length} and resolution={resolution}; expected at most 10000 ms, a multiple "
+                "of a positive resolution."
+            )
+    first, stop = int(-(-lead // window)), int(_DURATION // window)
+    if min(validation_size, test_size) < 0 or validation_size + test_size >= stop - first:
         raise ValueError(
             f"grasshopper: got validation_size={validation_size} and test_size={test_size}; expected them to leave "
-            f"some of the {count} windows to train on."
+            f"some of the {stop - first} windows to train on."
         )
     names = [f"grasshopper_spike_times{recording}.txt", f"grasshopper_stimulus{recording}.txt"]
-    folder = find_folder("grasshopper", data_dir, names, within=("nitime/data", "data"), how_to_get=_HOW_TO_GET)
+    folder = find_folder(
+        "grasshopper",
+        data_dir,
+        names,
+        within=("nitime/data", "data"),
+        how_to_get=_HOW_TO_GET,
+        system_dirs=_installed(),
+    )
     spikes, amplitude = (_read(folder / name) for name in names)
-    inputs = _binned(amplitude, count, window, resolution)
-    targets = _windows(spikes[:, 0] / _MICROSECONDS, count, window)
-    train, validation = count - validation_size - test_size, count - test_size
-    parts = (slice(0, train), slice(train, validation), slice(validation, count))
+    starts = window * np.arange(first, stop)
+    inputs = _binned(amplitude, resolution)[
+        np.rint((starts[:, None] - lead) / resolution).astype(int) + np.arange(round((lead + window) / resolution))
+    ]
+    targets = _windows(spikes[:, 0] / _MICROSECONDS, starts, window)
+    parts = _split(len(starts), validation_size, test_size, interleaved)
     return Dataset("grasshopper", *(Split(inputs[part], targets[part]) for part in parts), classes=())
+
+
+def _installed() -> list[Path]:
+    """Where an installed nitime keeps its data; not imported, which takes seconds."""
+    found = importlib.util.find_spec("nitime")
+    return [Path(place) / "data" for place in (found.submodule_search_locations or ())] if found is not None else []
 
 
 def _read(path: Path) -> np.ndarray:
@@ -104,18 +129,29 @@ def _read(path: Path) -> np.ndarray:
     return np.loadtxt(content.decode("ascii").splitlines(), ndmin=2)
 
 
-def _binned(samples: np.ndarray, count: int, window: float, resolution: float) -> np.ndarray:
-    """The mean amplitude of each bin."""
-    bins = round(window / resolution)
-    place = np.minimum((samples[:, 0] / _MICROSECONDS / resolution).astype(int), count * bins - 1)
-    number = np.bincount(place, minlength=count * bins)
-    total = np.bincount(place, weights=samples[:, 1], minlength=count * bins)
-    return (total / np.maximum(number, 1)).astype(np.float32).reshape(count, bins)
+def _binned(samples: np.ndarray, resolution: float) -> np.ndarray:
+    """The mean amplitude of each bin of the recording."""
+    bins = round(_DURATION / resolution)
+    place = np.minimum((samples[:, 0] / _MICROSECONDS / resolution).astype(int), bins - 1)
+    number = np.bincount(place, minlength=bins)
+    total = np.bincount(place, weights=samples[:, 1], minlength=bins)
+    return (total / np.maximum(number, 1)).astype(np.float32)
 
 
-def _windows(times: np.ndarray, count: int, window: float) -> np.ndarray:
-    trains = [times[(times >= k * window) & (times < (k + 1) * window)] - k * window for k in range(count)]
-    targets = np.full((count, 1, max(map(len, trains))), np.inf, np.float32)
+def _windows(times: np.ndarray, starts: np.ndarray, window: float) -> np.ndarray:
+    trains = [times[(times >= start) & (times < start + window)] - start for start in starts]
+    targets = np.full((len(starts), 1, max(map(len, trains))), np.inf, np.float32)
     for k, train in enumerate(trains):
         targets[k, 0, : len(train)] = train
     return targets
+
+
+def _split(count: int, validation_size: int, test_size: int, interleaved: bool) -> list[np.ndarray]:
+    """The windows of training, validation and test."""
+    order = np.arange(count)
+    if interleaved:
+        test = order[np.linspace(0, count - 1, test_size).round().astype(int)]
+        rest = np.setdiff1d(order, test)
+        validation = rest[np.linspace(0, len(rest) - 1, validation_size).round().astype(int)]
+        order = np.concatenate([np.setdiff1d(rest, validation), validation, test])
+    return np.split(order, [count - validation_size - test_size, count - test_size])

@@ -74,10 +74,11 @@ def trains(key, n: int, spikes: int, units: int = 2, t1: float = 1.0) -> st.Spik
     return jax.vmap(st.Spikes.from_dense)(times)
 
 
-def test_spike_trains_are_their_lifts(getkey):
+@pytest.mark.parametrize("fade", [(0.0, 0.0), (0.3, 0.5)])
+def test_spike_trains_are_their_lifts(getkey, fade):
     x, y = trains(getkey(), 3, 3), trains(getkey(), 2, 4)
     weight = jax.random.normal(getkey(), (3, 2))
-    scales = {"time_scale": 0.8, "jump_scale": 0.5}
+    scales = {"time_scale": 0.8, "jump_scale": 0.5, "fade": fade}
 
     def value(kernel, time_x, time_y):
         at = [eqx.tree_at(lambda s: s.time, train, time) for train, time in ((x, time_x), (y, time_y))]
@@ -107,6 +108,26 @@ def test_lift_ends_at_the_end_and_counts(getkey):
     kept = path[np.r_[True, (np.diff(path, axis=0) != 0).any(axis=1)]]
     expected = [[0, 0, 0], [0.2, 0, 0], [0.2, 1, 0], [0.7, 1, 0], [0.7, 2, 1], [1, 2, 1]]
     np.testing.assert_allclose(kept, expected)
+
+
+def test_jumps_that_fade_let_a_gradient_see_spikes_that_come_and_go(getkey):
+    # Of a Poisson process the expected sum of jumps is rate (1 - fade / 2): at each end a triangle is missing.
+    waits = jax.random.exponential(getkey(), (4000, 1, 12))
+
+    def total(rate, fade):
+        trains = jax.vmap(st.Spikes.from_dense)(jnp.cumsum(waits, axis=2) / rate)
+        path = jax.vmap(lambda train: marcus_lift(train, t1=1.0, fade=fade))(trains)
+        return jnp.mean(path[:, -1, 1])
+
+    rate = jnp.array(3.0)
+    for fade, sees in (((0.0, 0.4), 0.8), ((0.0, 0.0), 0.0)):
+        value, slope = jax.value_and_grad(total)(rate, fade)
+        np.testing.assert_allclose(value, 3 * (1 - sum(fade) / 2), rtol=0.05)
+        np.testing.assert_allclose(slope, sees, atol=0.05)
+    path = marcus_lift(st.Spikes.from_dense(jnp.array([[0.1, 0.5, 0.9]])), t1=1.0, fade=(0.2, 0.4))
+    np.testing.assert_allclose(np.unique(path[:, 1]), [0.0, 0.5, 1.5, 1.75])
+    with pytest.raises(ValueError, match=r"fade=\(0.0, 2.0\); expected two durations"):
+        marcus_lift(st.Spikes.from_dense(jnp.array([[0.5]])), t1=1.0, fade=(0.0, 2.0))
 
 
 def test_tiles_do_not_matter(getkey, monkeypatch):

@@ -16,6 +16,7 @@ from ._izhikevich import Izhikevich as Izhikevich
 from ._izhikevich import IzhikevichState as IzhikevichState
 from ._lif import LIF as LIF
 from ._lif import LIFState as LIFState
+from ._positive import Positive as Positive
 from ._qif import QIF as QIF
 from ._qif import QIFState as QIFState
 from ._refractory import Refractory as Refractory

@@ -24,3 +24,6 @@ def saltation_neurons() -> Iterable[NeuronSpec]:
     )
     yield NeuronSpec("refractory", "saltation_neurons:Refractory", "any neuron, with an absolute refractory period")
     yield NeuronSpec("at_most_once", "saltation_neurons:AtMostOnce", "any neuron, spiking at most once a trial")
+    yield NeuronSpec(
+        "positive", "saltation_neurons:Positive", "any neuron, with parameters that training keeps positive"
+    )

@@ -9,6 +9,7 @@ from ._paths import Brownian as Brownian
 from ._paths import CompoundPoisson as CompoundPoisson
 from ._paths import Increments as Increments
 from ._paths import RecordedSpikes as RecordedSpikes
+from ._receptor import receptor as receptor
 from ._recipes import distance_of_trains as distance_of_trains
 from ._recipes import estimate_current as estimate_current
 from ._recipes import teacher_student as teacher_student

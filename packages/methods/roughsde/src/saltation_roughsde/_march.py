@@ -15,7 +15,8 @@ from jaxtyping import Array, PyTree
 
 import saltation as st
 
-from ._agenda import Entry, delays
+from ._agenda import Entry
+from ._on_the_way import earliest, received, sent, table_shape
 from ._scheme import AbstractScheme, Euler
 
 
@@ -130,7 +131,7 @@ def march(
         wait = waits[who]
 
         known = [_pending(time, pointer) for time, pointer in zip(lists, place.next, strict=True)]
-        known += [_earliest(table)[0] for table in place.on_the_way]
+        known += [earliest(table)[0] for table in place.on_the_way]
         upcoming = jnp.stack(known)
         which = jnp.argmin(lax.stop_gradient(upcoming)).astype(jnp.int32)
         until = jnp.maximum(upcoming[which] - now, 0.0)
@@ -178,7 +179,7 @@ def march(
                 state[link.target] = neuron.receive(state[link.target], kick, link.port)
             else:
                 table = on_the_way[delayed]
-                on_the_way[delayed] = _sent(
+                on_the_way[delayed] = sent(
                     table, link, sender, place.count[link.source], time, size[link.source], size[link.target]
                 )
                 delayed += 1
@@ -196,7 +197,9 @@ def march(
         for link in problem.links:
             if link.delay is not None:
                 occurs = happens & (which == len(lists) + delayed)
-                on_the_way[delayed], state = _received(problem, link, on_the_way[delayed], state, occurs)
+                on_the_way[delayed], state = received(
+                    problem.neurons[link.target], link, on_the_way[delayed], state, occurs
+                )
                 delayed += 1
 
         # A sample is looked ahead to, and changes nothing: the cell is not split there.
@@ -222,7 +225,7 @@ def march(
         {name: jnp.zeros(size[name], jnp.int32) for name in names},
         tuple(zero for _ in lists),
         tuple(
-            jnp.full(_table_shape(link, size[link.source], size[link.target], max_spikes, dtype), jnp.inf, dtype)
+            jnp.full(table_shape(link, size[link.source], size[link.target], max_spikes, dtype), jnp.inf, dtype)
             for link in problem.links
             if link.delay is not None
         ),
@@ -257,43 +260,6 @@ def _pending(time: Array, pointer: Array) -> Array:
     if time.shape[0] == 0:
         return jnp.full((), jnp.inf, time.dtype)
     return time.at[pointer].get(mode="fill", fill_value=jnp.inf)
-
-
-def _earliest(table: Array) -> tuple[Array, Array]:
-    flat = table.reshape(-1)
-    position = jnp.argmin(lax.stop_gradient(flat)).astype(jnp.int32)
-    return flat[position], position
-
-
-def _table_shape(link: st.Connection, pre: int, post: int, room: int, dtype: Any) -> tuple[int, ...]:
-    shared, own = delays(link, pre, post, dtype)
-    return (pre, room) if own is None else (pre, room, post)
-
-
-def _sent(table: Array, link: st.Connection, sender: Array, count: Array, time: Array, pre: int, post: int) -> Array:
-    """The table of arrival times with that of a spike just sent."""
-    shared, own = delays(link, pre, post, table.dtype)
-    slot = sender[:, None] & (jnp.arange(table.shape[1], dtype=jnp.int32)[None] == count[:, None])
-    if own is not None:
-        return jnp.where(slot[:, :, None], time + own[:, None, :], table)
-    arrival = time + (jnp.zeros(pre, table.dtype) if shared is None else shared)
-    return jnp.where(slot, arrival[:, None], table)
-
-
-def _received(
-    problem: Problem, link: st.Connection, table: Array, state: dict[str, PyTree], occurs: Array
-) -> tuple[Array, dict[str, PyTree]]:
-    """The table without its earliest entry, and the target's state after that arrival."""
-    _, position = _earliest(table)
-    per_source = table.size // table.shape[0]
-    kick = link.synapse.kick(position // per_source).astype(table.dtype)
-    reached = jnp.broadcast_to(occurs, kick.shape)
-    if table.ndim == 3:
-        reached = reached & (jnp.arange(table.shape[2], dtype=jnp.int32) == position % table.shape[2])
-    neuron = problem.neurons[link.target]
-    target = neuron.receive(state[link.target], jnp.where(reached, kick, 0.0), link.port)
-    here = occurs & (jnp.arange(table.size, dtype=jnp.int32) == position).reshape(table.shape)
-    return jnp.where(here, jnp.inf, table), {**state, link.target: target}
 
 
 def _where(which: Array, new: PyTree, old: PyTree) -> PyTree:

@@ -9,6 +9,7 @@ import numpy as np
 
 import saltation as st
 
+from ._receptor import LAGS, TRAINED, in_window
 from ._samples import SINGLE_CURRENT, layers_4_16_2
 
 _BLUE, _RED = "#0072B2", "#D55E00"
@@ -32,7 +33,9 @@ def report(run: Any) -> list[tuple[str, Any, str]]:
             "Of data and of the model.",
         ),
         ("Distance to the data", _curve(run), f"The loss, {run.experiment.loss.name}, in training and validation."),
-        ("Recovered parameters", _recovered(run), "Trained weights against those of the data's network."),
+        _of_recording(run)
+        if run.experiment.dataset == "grasshopper"
+        else ("Recovered parameters", _recovered(run), "Trained weights against those of the data's network."),
     ]
 
 
@@ -57,8 +60,10 @@ def _solved(run: Any) -> np.ndarray:
 
 def _trains(run: Any) -> tuple[np.ndarray, np.ndarray]:
     """Of the model and of the data, `[samples, k]`: the first unit's spikes, as many as the data have."""
-    observed = run.dataset.test.targets[:_SAMPLES, 0]
-    return _solved(run)[:, 0, : observed.shape[-1]], observed
+    observed, samples = run.dataset.test.targets[:_SAMPLES, 0], _solved(run)[:, 0]
+    if run.experiment.dataset == "grasshopper":
+        samples = np.asarray(in_window(jnp.asarray(samples)))
+    return samples[:, : observed.shape[-1]], observed
 
 
 def _figure(columns: int = 1):
@@ -117,6 +122,16 @@ def _recovered(run: Any):
     ax.plot(ends, ends, "k:", lw=0.8)
     ax.set(xlabel="of the data", ylabel="trained", title=f"mean distance {np.abs(truth - found).mean():.3f}")
     return figure
+
+
+def _of_recording(run: Any) -> tuple[str, Any, str]:
+    figure, (ax,) = _figure()
+    neuron: Any = run.model.network.neurons["out"]
+    ax.plot(LAGS, np.asarray(run.model.network.connections[0].synapse.weight), ".-", color=_BLUE)
+    ax.axhline(0.0, color="k", lw=0.6)
+    ax.set(xlabel="lag [ms]", ylabel="weight")
+    found = ", ".join(f"{name} {float(getattr(neuron.neuron, name)):.3g}" for name in TRAINED)
+    return "Filter of the sound", figure, f"What a level 6 dB above the mean adds to the current; {found}."
 
 
 def _weights(network: st.Network) -> np.ndarray:

@@ -13,7 +13,7 @@ import saltation as st
 from ._roughsde import RoughSDE
 
 SINGLE_T1, SINGLE_SPIKES, SINGLE_CURRENT = 5.0, 3, 1.5
-NETWORK_T1, NETWORK_SPIKES = 1.0, 6
+NETWORK_T1, NETWORK_SPIKES, NETWORK_FADE = 1.0, 6, 0.2
 
 
 def single_neuron(sigma: float, current: Array) -> st.Network:

@@ -23,6 +23,7 @@ def spike_gram(
     t1: float,
     time_scale: float = 1.0,
     jump_scale: float = 1.0,
+    fade: tuple[float, float] = (0.0, 0.0),
 ) -> Float[Array, "nx ny"]:
     """The signature kernel of every spike train `x` with every spike train `y`.
 
@@ -31,7 +32,8 @@ def spike_gram(
     faster, because a segment of time against a jump has increment 0 and derivatives along a jump need no gradient of
     the jump's size.
 
-    **Arguments:** `x`, `y`: batches, `time [n, K]`, of the same units.
+    **Arguments:** `x`, `y`: batches, `time [n, K]`, of the same units; `fade`: as in `marcus_lift`, without which the
+    gradient does not see spikes that come into the window or leave it.
 
     **Returns:** `[nx, ny]`, differentiable in reverse mode.
 
@@ -56,14 +58,15 @@ def spike_gram(
             f"spike_gram got times of shapes {x.time.shape} and {y.time.shape}; expected [n, K], batches of trains. "
             "Fix: for a single one, jax.tree.map(lambda leaf: leaf[None], train)."
         )
-    lift = jax.vmap(lambda train: rows_of(train, t1=t1, time_scale=time_scale, jump_scale=jump_scale), out_axes=-1)
+    scales = {"time_scale": time_scale, "jump_scale": jump_scale, "fade": fade}
+    lift = jax.vmap(lambda train: rows_of(train, t1=t1, **scales), out_axes=-1)
     rows_x, rows_y = lift(x), lift(y)
     segments = max(rows_x.duration.shape[0], rows_y.duration.shape[0])
     dtype = rows_x.duration.dtype
     of_time, of_jumps, one_time = (
         order_for(total, 2 * segments, dtype) for total in _totals(rows_x, rows_y, t1 * time_scale, jump_scale)
     )
-    cell = LiftCell(of_time, min(one_time, of_time), of_jumps)
+    cell = LiftCell(of_time, min(one_time, of_time), of_jumps, any(fade))
     return checked(gram(cell, _increment, rows_x, rows_y, edges=2 * (of_time + of_jumps)))
 
 
@@ -71,12 +74,13 @@ class LiftCell(eqx.Module):
     """Two rows of spike trains, time and then a jump in each: four cells, of which two have increment 0.
 
     An edge is a pair, that along the time and that along the jump. `order_time`, `terms_time`, `order_jump`: how many
-    derivatives and powers they need.
+    derivatives and powers they need; `fades`: whether jumps have a gradient.
     """
 
     order_time: int = eqx.field(static=True)
     terms_time: int = eqx.field(static=True)
     order_jump: int = eqx.field(static=True)
+    fades: bool = eqx.field(static=True)
 
     def unit(self, lanes, dtype):
         return unit_edge(self.order_time, lanes, dtype), unit_edge(self.order_jump, lanes, dtype)
@@ -86,8 +90,8 @@ class LiftCell(eqx.Module):
         time, right_of_time = solve_cell(bottom[0], left[0], p_time, self.terms_time)
         jump, right_time = pass_cell(bottom[1], right_of_time)
         top_time, right_of_jump = pass_cell(time, left[1])
-        # Jumps have a fixed size.
-        top_jump, right_jump = solve_cell(jump, right_of_jump, lax.stop_gradient(p_jump), self.order_jump)
+        p_jump = p_jump if self.fades else lax.stop_gradient(p_jump)
+        top_jump, right_jump = solve_cell(jump, right_of_jump, p_jump, self.order_jump)
         return (top_time, top_jump), (right_time, right_jump)
 
     def end(self, top):

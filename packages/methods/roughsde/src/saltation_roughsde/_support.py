@@ -23,10 +23,10 @@ def support(network: st.Network, *, closed_form: bool) -> st.Support:
 def noisy_leaves(neuron: st.AbstractNeuron) -> PyTree:
     """Which variables have noise: a state-like tree of bools."""
     example, state = _example(neuron)
-    dynamics = example.noise()
-    if dynamics is None:
-        return jax.tree.map(lambda leaf: False, state)
     with jax.ensure_compile_time_eval():
+        dynamics = example.noise()
+        if dynamics is None:
+            return jax.tree.map(lambda leaf: False, state)
         return jax.tree.map(lambda leaf: bool(np.any(np.asarray(leaf))), dynamics.diffusion(state))
 
 

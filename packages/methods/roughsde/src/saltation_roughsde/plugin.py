@@ -63,6 +63,11 @@ def saltation_recipes() -> Iterator[RecipeSpec]:
         "4-16-2 stochastic neurons that learn to spike like others",
         reproduces="Holberg and Salvi 2024, section 5.2",
     )
+    yield RecipeSpec(
+        "roughsde/grasshopper",
+        "saltation_roughsde:receptor",
+        "a stochastic neuron that spikes like an auditory receptor of a grasshopper",
+    )
 
 
 @hookimpl
