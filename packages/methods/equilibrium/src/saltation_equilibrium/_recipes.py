@@ -65,17 +65,20 @@ def fashion_mnist(
     gradient_at: str = "rates",
     noise: float = 0.0,
     mirror: bool = True,
+    validation_size: int = 1000,
 ) -> st.Experiment:
     """Fashion-MNIST with one layer that feeds back to itself.
 
     **Arguments:** `steps`: of the simulation; `leak`: what a step leaves of a charge (1: IF, less: LIF); `dropout`: the
     share of inputs and of feedback that is dropped in training; `feedback`: "contracting", "monotone" or "free";
     `gradient_at`: as of `Equilibrium`; `noise`: standard deviation of noise on training pixels; `mirror`: whether
-    training images are mirrored, left and right, half of the time.
+    training images are mirrored, left and right, half of the time; `validation_size`: of the 60,000 images, how many
+    are not trained on but choose the parameters to keep.
     """
     return _fully_connected(
         name="equilibrium/fashion-mnist",
         dataset="fashion_mnist",
+        dataset_options={"validation_size": validation_size},
         features=784,
         mean=0.286,
         deviation=0.353,
@@ -101,6 +104,7 @@ def _fully_connected(
     *,
     name: str,
     dataset: str,
+    dataset_options: dict[str, int] | None = None,
     features: int,
     mean: float,
     deviation: float,
@@ -144,6 +148,7 @@ def _fully_connected(
     return st.Experiment(
         name=name,
         dataset=dataset,
+        dataset_options=dataset_options or {},
         encoder=encoder,
         augment=augment if noise or mirror else None,
         model=model,
