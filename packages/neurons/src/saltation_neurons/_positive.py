@@ -25,7 +25,6 @@ class Positive(st.AbstractNeuron):
 
     ```python
     hidden = Positive(StochasticLIF(30, sigma=0.25), "tau_mem", "sigma")
-    parameters, fixed = eqx.partition(hidden, st.trainable(hidden, "tau_mem", "sigma"))
     ```
     """
 
