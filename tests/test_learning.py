@@ -15,7 +15,7 @@ SHORT = {
     "ode/yinyang-state": ({"epochs": 4}, 0.5),
     "ode/yinyang-qif": ({"epochs": 2, "hidden": 10}, 0.5),
     "ode/dendritic-xor": ({"epochs": 20}, 1.0),
-    "ode/digits": ({"epochs": 4, "hidden": 50}, 0.75),
+    "ode/digits": ({"epochs": 6, "hidden": 50}, 0.75),
     "equilibrium/digits": ({"epochs": 8}, 0.9),
 }
 # Recipe, and the mean test accuracy of three seeds with its own settings.

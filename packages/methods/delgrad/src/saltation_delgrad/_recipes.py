@@ -1,7 +1,6 @@
 """Recipes: experiments that DelGrad trains. Times are in ms; `tau_mem = 2 tau_syn`, 20 and 10 ms."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -146,8 +145,7 @@ def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experimen
         neurons=_once(2 * _TAU_SYN, _TAU_SYN),
         method=DelGrad(),
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
-        # What reaches an output at the start is the same for every number of hidden neurons.
-        weights=(st.normal(9.0, 5.0), st.normal(60.0 / hidden, 4.0 * math.sqrt(30.0 / hidden))),
+        weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
         t1=200.0,
         # A neuron that barely reaches its threshold has a huge gradient, which a longer memory would hold against it.
         beta2=0.99,

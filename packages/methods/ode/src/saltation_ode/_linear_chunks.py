@@ -8,12 +8,11 @@ need not be stored for that; the rest of it is computed again.
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.core import ShapedArray
-from jax.extend.core import Primitive
+from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Bool
 
@@ -27,20 +26,17 @@ def linear_chunks(chunk: Callable[..., Any], linear: Any, carry: Any, xs: Any, a
     `jax.vmap` all samples end together. Outputs of chunks that are not needed are zeros.
     """
     first = jax.tree.map(lambda x: x[0], xs)
-    converted = eqx.filter_closure_convert(chunk, linear, carry, first)
-    arrays, rest = eqx.partition(converted, eqx.is_array)
-    parts = (arrays, linear, carry, xs)
-    leaves, trees = zip(*(jax.tree.flatten(part) for part in parts), strict=True)
+    traced, (_, like) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first)
+    leaves = [list(traced.consts), *map(jax.tree.leaves, (linear, carry, xs))]
+    split = len(leaves[2])
 
     def flat(consts, linear, carry, x):
-        arrays, linear, carry, x = (tree.unflatten(part) for tree, part in zip(trees, (consts, linear, carry, x)))
-        carry, y = eqx.combine(arrays, rest)(linear, carry, x)
-        return jax.tree.leaves(carry), jax.tree.leaves(y)
+        outs = jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, consts))(*linear, *carry, *x)
+        return outs[:split], outs[split:]
 
     outs = _loop.bind(needed(active), *sum(leaves, []), chunk=flat, sizes=tuple(map(len, leaves)))
-    like = jax.eval_shape(chunk, linear, carry, first)[1]
-    split = len(leaves[2])
-    return trees[2].unflatten(outs[:split]), jax.tree.unflatten(jax.tree.structure(like), outs[split:])
+    parts = (carry, outs[:split]), (like, outs[split:])
+    return tuple(jax.tree.unflatten(jax.tree.structure(tree), values) for tree, values in parts)
 
 
 @jax.custom_batching.custom_vmap
