@@ -138,6 +138,8 @@ def mnist(
 
 
 def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experiment:
+    # Many hidden neurons would move an output too far for a steady start.
+    shrink = min(1.0, 30 / hidden)
     return st.first_spike_experiment(
         name=f"delgrad/yinyang-{delay or 'w'}",
         dataset="yinyang",
@@ -145,7 +147,7 @@ def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experimen
         neurons=_once(2 * _TAU_SYN, _TAU_SYN),
         method=DelGrad(),
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
-        weights=(st.normal(9.0, 5.0), st.normal(2.0, 4.0)),
+        weights=(st.normal(9.0, 5.0), st.normal(2.0 * shrink, 4.0 * shrink**0.5)),
         t1=200.0,
         # A neuron that barely reaches its threshold has a huge gradient, which a longer memory would hold against it.
         beta2=0.99,
