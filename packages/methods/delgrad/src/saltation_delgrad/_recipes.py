@@ -149,8 +149,8 @@ def _yinyang(*, delay: str | None, hidden: int, **settings: Any) -> st.Experimen
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
         weights=(st.normal(9.0, 5.0), st.normal(2.0 * shrink, 4.0 * shrink**0.5)),
         t1=200.0,
-        # A neuron that barely reaches its threshold has a huge gradient, which a longer memory would hold against it. In
-        # small layers that memory keeps training steady.
+        # A neuron that barely reaches its threshold has a huge gradient, which a longer memory would hold against it.
+        # In small layers that memory keeps training steady.
         beta2=0.99 if hidden > 30 else 0.999,
         delay=delay,
         initial_delay=0.5 * _TAU_SYN,
