@@ -185,7 +185,7 @@ def test_neurons_of_a_population_may_differ(solve):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("neuron", "scale"), [(AdEx(2), 1500.0), (Izhikevich(2, a=0.1), 20.0)], ids=["AdEx", "Izhikevich"]
+    ("neuron", "scale"), [(AdEx(2), 1200.0), (Izhikevich(2, a=0.1), 20.0)], ids=["AdEx", "Izhikevich"]
 )
 def test_gradient_of_neurons_with_adaptation(differentiated, neuron, scale):
     def run(at):
@@ -198,7 +198,8 @@ def test_gradient_of_neurons_with_adaptation(differentiated, neuron, scale):
             ],
             ["n"],
         )
-        method = ODE(max_spikes=8, solver=diffrax.Dopri8(), step=0.1)
+        # Steps of a fixed length are cut on an upstroke as steep as these: what they compute is not smooth.
+        method = ODE(max_spikes=8)
         return method.solve(network, {"in": st.Spikes.from_dense(at["times"])}, t1=T1, save=SAVE, throw=False)
 
     at = {
@@ -209,7 +210,7 @@ def test_gradient_of_neurons_with_adaptation(differentiated, neuron, scale):
     function = differentiated(run)
     (_, (spikes, result)), gradient = function(at)
     assert result == st.RESULTS.successful._value and (np.asarray(spikes["n"]) >= 0).sum() >= 3
-    check_gradient(lambda at: function(at)[0], gradient, at, entries=3, step=1e-5, rtol=1e-4)
+    check_gradient(lambda at: function(at)[0], gradient, at, entries=3, step=3e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["events", pytest.param("steps", marks=pytest.mark.slow)])

@@ -113,16 +113,21 @@ def mnist(
     temperature: float = 0.7,
     keep_firing: float = 1.0,
     shift: int = 1,
+    leaky: bool = True,
 ) -> st.Experiment:
     """MNIST by first spikes, 784-350-10: the brighter a pixel, the earlier it spikes; dark ones stay silent.
 
-    **Arguments:** `shift`: by how many pixels training images are moved at most; others as in `yinyang_w`.
+    **Arguments:** `shift`: by how many pixels training images are moved at most; `leaky`: LIF neurons, or those without
+    a leak; others as in `yinyang_w`.
     """
+    neuron = (
+        _once(80.0, 40.0) if leaky else st.get_neuron("at_most_once")(st.get_neuron("if")(c_mem=80.0, tau_syn=40.0))
+    )
     return st.first_spike_experiment(
         name="delgrad/mnist",
         dataset="mnist",
         sizes=(784 + 1, hidden, 10),
-        neurons=_once(80.0, 40.0),
+        neurons=st.get_neuron("at_most_once")(lif if leaky else no_leak),
         method=DelGrad(),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.25, inverted=True),
         weights=(st.normal(60.0, 20.0), st.normal(0.3, 0.5)),
@@ -133,7 +138,7 @@ def mnist(
         temperature=temperature,
         keep_firing=keep_firing,
         augment=functools.partial(st.shifted, pixels=shift) if shift else None,
-        summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
+        summary=f"MNIST, {hidden} hidden {'LIF' if leaky else 'IF'} neurons, first-spike cross-entropy",
     )
 
 
