@@ -120,9 +120,7 @@ def mnist(
     **Arguments:** `shift`: by how many pixels training images are moved at most; `leaky`: LIF neurons, or those without
     a leak; others as in `yinyang_w`.
     """
-    neuron = (
-        _once(80.0, 40.0) if leaky else st.get_neuron("at_most_once")(st.get_neuron("if")(c_mem=80.0, tau_syn=40.0))
-    )
+    lif, no_leak = st.get_neuron("lif")(tau_mem=80.0, tau_syn=40.0), st.get_neuron("if")(c_mem=80.0, tau_syn=40.0)
     return st.first_spike_experiment(
         name="delgrad/mnist",
         dataset="mnist",
