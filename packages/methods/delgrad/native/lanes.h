@@ -181,6 +181,22 @@ inline void store_some(T* to, Mask<T> mask, Vec<T> v) {
 #endif
 }
 
+// The entries `from[at]` of each lane.
+template <typename T>
+inline Vec<T> gather(const T* from, Mask<T> at) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm256_i32gather_ps((const float*)from, (__m256i)at, sizeof(T));
+  } else {
+    return (Vec<T>)_mm256_i64gather_pd((const double*)from, (__m256i)at, sizeof(T));
+  }
+#else
+  Vec<T> v;
+  for (int l = 0; l < kLanes<T>; ++l) v[l] = from[at[l]];
+  return v;
+#endif
+}
+
 template <typename T>
 inline T sum(Vec<T> v) {
   T total = 0;

@@ -32,7 +32,9 @@ struct Response {
     }
   }
 
-  Flow<Vec<T>> to(const Membrane<T, kind>& membrane, Vec<T> u, T x_arrival, T s_arrival) const {
+  // N is a number or a vector of lanes.
+  template <typename N>
+  Flow<Vec<T>> to(const Membrane<T, kind>& membrane, Vec<T> u, N x_arrival, N s_arrival) const {
     if constexpr (factored) return membrane.kernel(u, x * x_arrival, s * s_arrival);
     return membrane.flow(larger<T>(u, Vec<T>{}));
   }

@@ -32,15 +32,19 @@ struct Walker {
   // than this bound.
   template <typename N>
   Mask<T> across(const Flow<N>& flow, N most, Vec<T> close, Vec<T> drive, Vec<T> kick) {
-    const Vec<T> left = w * flow.x;
-    Vec<T> bound = larger<T>(w, left) + larger<T>(i * most, Vec<T>{});
-    w = left + i * flow.k;
-    if constexpr (kind == saltation::kLeakFree) {
-      w += drive * flow.d;
-      bound += larger<T>(drive * flow.d, Vec<T>{});
-    }
-    i = i * flow.s + kick;
+    Vec<T> bound = larger<T>(w, w * flow.x) + larger<T>(i * most, Vec<T>{});
+    if constexpr (kind == saltation::kLeakFree) bound += larger<T>(drive * flow.d, Vec<T>{});
+    move(flow, drive, kick);
     return (bound >= close) & waiting;
+  }
+
+  template <typename N>
+  void move(const Flow<N>& flow, Vec<T> drive, Vec<T> kick) {
+    // The product that does not wait for the last one comes first.
+    const Vec<T> added = i * flow.k;
+    w = w * flow.x + added;
+    if constexpr (kind == saltation::kLeakFree) w += drive * flow.d;
+    i = i * flow.s + kick;
   }
 
   // Whether it did, in the interval of `gap` from `start` at whose ends the potential was `w_start` and `w`.
