@@ -89,12 +89,23 @@ inline Vec<T> choose(Mask<T> mask, Vec<T> yes, Vec<T> no) {
 
 template <typename T>
 inline Vec<T> smaller(Vec<T> a, Vec<T> b) {
+#if defined(__AVX2__)
+  // The same, but the compilers do not see it.
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_min_ps((__m256)a, (__m256)b);
+  return (Vec<T>)_mm256_min_pd((__m256d)a, (__m256d)b);
+#else
   return a < b ? a : b;
+#endif
 }
 
 template <typename T>
 inline Vec<T> larger(Vec<T> a, Vec<T> b) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_max_ps((__m256)a, (__m256)b);
+  return (Vec<T>)_mm256_max_pd((__m256d)a, (__m256d)b);
+#else
   return a > b ? a : b;
+#endif
 }
 
 template <typename T>
@@ -222,6 +233,8 @@ inline Vec<double> square_root<double>(Vec<double> v) {
 }
 #endif
 
+constexpr double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1; }
+
 // exp(x) to about one unit in the last place; arguments beyond the range of the type are clamped to it.
 template <typename T>
 inline Vec<T> exponential(Vec<T> x) {
@@ -230,8 +243,11 @@ inline Vec<T> exponential(Vec<T> x) {
   const Vec<T> shifted = x * T(1.44269504088896340736) + L::round;
   const Vec<T> n = shifted - L::round;
   const Vec<T> r = (x - n * L::ln2_high) - n * L::ln2_low;
-  Vec<T> series = all<T>(1);
-  for (int k = L::exp_terms; k >= 1; --k) series = series * r * T(1.0 / k) + T(1);
+  Vec<T> series = all<T>(T(1 / factorial(L::exp_terms)));
+  unrolled<L::exp_terms>([&](auto n) {
+    constexpr T coefficient = T(1 / factorial(L::exp_terms - 1 - n));
+    series = series * r + coefficient;
+  });
   const Mask<T> power = as_bits<T>(shifted) - as_bits<T>(all<T>(L::round)) + typename L::Int(L::bias);
   return series * as_floats<T>(power << L::mantissa);
 }
@@ -252,7 +268,10 @@ inline Vec<T> log1p(Vec<T> y) {
   const Vec<T> s = f / (f + T(2));
   const Vec<T> s2 = s * s;
   Vec<T> series = all<T>(T(1) / (2 * L::log_terms + 1));
-  for (int k = L::log_terms - 1; k >= 0; --k) series = series * s2 + T(1) / T(2 * k + 1);
+  unrolled<L::log_terms>([&](auto n) {
+    constexpr T coefficient = T(1) / T(2 * (L::log_terms - 1 - n) + 1);
+    series = series * s2 + coefficient;
+  });
   const Vec<T> exponent = as_floats<T>(e + as_bits<T>(all<T>(L::round))) - L::round;
   return exponent * L::ln2_high + (T(2) * s * series + exponent * L::ln2_low);
 }
@@ -267,8 +286,12 @@ template <typename T>
 inline Vec<T> phi(Vec<T> z) {
   constexpr int terms = sizeof(T) == 4 ? 7 : 13;
   const Vec<T> near = smaller<T>(z, all<T>(T(0.3)));
-  Vec<T> series = all<T>(1);
-  for (int k = terms; k > 1; --k) series = T(1) - near * T(1.0 / k) * series;
+  // Known when compiled: the coefficients are not divided for each time.
+  Vec<T> series = all<T>(T(1 / factorial(terms)));
+  unrolled<terms - 1>([&](auto n) {
+    constexpr T coefficient = T(1 / factorial(terms - 1 - n));
+    series = coefficient - near * series;
+  });
   const Vec<T> far = larger<T>(z, all<T>(T(0.3)));
   return choose<T>(z < T(0.3), series, (T(1) - exponential<T>(-far)) / far);
 }
