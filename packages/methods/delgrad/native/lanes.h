@@ -210,6 +210,13 @@ inline Vec<T> gather(const T* from, Mask<T> at) {
 
 template <typename T>
 inline T sum(Vec<T> v) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    const __m128 halves = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    const __m128 quarters = _mm_add_ps(halves, _mm_movehl_ps(halves, halves));
+    return _mm_cvtss_f32(_mm_add_ss(quarters, _mm_movehdup_ps(quarters)));
+  }
+#endif
   T total = 0;
   for (int l = 0; l < kLanes<T>; ++l) total += v[l];
   return total;
