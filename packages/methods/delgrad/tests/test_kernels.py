@@ -113,6 +113,25 @@ def test_both_kernels_find_the_same_in_a_batch_of_few_neurons(native, membrane, 
         np.testing.assert_allclose(found, right, rtol=1e-8, atol=1e-8 * np.abs(right).max())
 
 
+@eqx.filter_jit
+def _by_weight(layer, kernel):
+    """The gradient by the weights alone, of a batch of three."""
+    value = lambda weight, late: _total(  # noqa: E731
+        eqx.tree_at(lambda x: (x.weight, x.time), layer, (weight, layer.time + late)), kernel
+    )[0]
+    return jax.grad(lambda w: jnp.sum(jax.vmap(value, (None, 0))(w, jnp.array([0.0, 0.5, 2.0]))))(layer.weight)
+
+
+@pytest.mark.parametrize("membrane", ["2 to 1", "3 to 1", "without a leak"])
+def test_both_kernels_find_the_same_gradient_by_weights_alone(native, membrane):
+    # Most arrivals come close together, which is hard to sort.
+    layer = _layer(MEMBRANES[membrane], ARRIVALS["many"], jnp.float64, own=False)
+    layer = eqx.tree_at(lambda x: x.time, layer, T1 * (layer.time / T1) ** 6)
+    wanted = _by_weight(layer, "jax")
+    assert np.abs(wanted).max() > 1e-3
+    np.testing.assert_allclose(_by_weight(layer, native), wanted, rtol=1e-8, atol=1e-8 * np.abs(wanted).max())
+
+
 def test_both_kernels_replay_the_same(native):
     layer = _layer(MEMBRANES["3 to 1"], 10, jnp.float64, own=True)
     observed = jnp.where(jnp.arange(N) % 5 == 0, jnp.inf, jnp.linspace(3.0, 35.0, N))
