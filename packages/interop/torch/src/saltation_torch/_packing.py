@@ -45,8 +45,8 @@ def pack(residuals: Sequence[jax.Array], inputs: Sequence[Any]) -> tuple[Packing
             group = parts.setdefault(array.dtype, [])
             places[id(array)] = array.dtype, sum(part.size for part in group)
             group.append(array)
-    position = {dtype: len(packed) + k for k, dtype in enumerate(parts)}
+    position: dict[Any, int] = {dtype: len(packed) + k for k, dtype in enumerate(parts)}
     packed += [jnp.concatenate([part.reshape(-1) for part in group]) for group in parts.values()]
     found = [places[id(array)] for array in residuals]
-    places_in_packed = tuple((position.get(array, array), start) for array, start in found)
+    places_in_packed = tuple((position[array] if array in position else array, start) for array, start in found)
     return Packing(places_in_packed, tuple(array.shape for array in residuals)), packed
