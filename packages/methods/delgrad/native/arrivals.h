@@ -23,23 +23,57 @@ inline void collect(const saltation::Layer<T>& layer, int64_t sample, std::vecto
   const T* time = layer.time.at(sample);
   const int32_t* source = layer.source.at(sample);
   const T t1 = T(layer.t1);
-  found.clear();
+  found.resize(size_t(layer.arrivals));
+  size_t number = 0;
   for (int64_t k = 0; k < layer.arrivals; ++k) {
-    if (time[k] < t1 && source[k] >= 0) found.push_back({time[k], source[k], int32_t(k)});
+    found[number] = {time[k], source[k], int32_t(k)};
+    // Not a branch, which could not be foreseen.
+    number += size_t((time[k] < t1) & (source[k] >= 0));
+  }
+  found.resize(number);
+}
+
+// Sorts by time what lies evenly in time, roughly: into as many slots of time as there are arrivals, and then those of
+// each slot.
+template <typename T>
+inline void by_slots(std::vector<Arrival<T>>& arrivals, std::vector<Arrival<T>>& spare, std::vector<int32_t>& start) {
+  const auto earlier = [](const Arrival<T>& a, const Arrival<T>& b) { return a.time < b.time; };
+  const size_t n = arrivals.size();
+  const auto [first, last] = std::minmax_element(arrivals.begin(), arrivals.end(), earlier);
+  const T from = first->time, slots_per_time = T(n - 1) / (last->time - from);
+  if (!(slots_per_time < std::numeric_limits<T>::max())) return std::stable_sort(arrivals.begin(), arrivals.end(), earlier);
+  const auto slot = [&](const Arrival<T>& a) { return std::min(size_t((a.time - from) * slots_per_time), n - 1); };
+  start.assign(n + 2, 0), spare.resize(n);
+  for (const auto& arrival : arrivals) ++start[slot(arrival) + 2];
+  for (size_t k = 2; k <= n + 1; ++k) start[k] += start[k - 1];
+  for (const auto& arrival : arrivals) spare[size_t(start[slot(arrival) + 1]++)] = arrival;
+  arrivals.swap(spare);
+  for (size_t k = 0; k < n; ++k) {
+    const auto begin = arrivals.begin() + start[k], end = arrivals.begin() + start[k + 1];
+    if (end - begin > 32) {
+      std::stable_sort(begin, end, earlier);
+    } else if (end - begin > 1) {
+      for (auto at = begin + 1; at < end; ++at) {
+        const Arrival<T> moved = *at;
+        auto to = at;
+        for (; to > begin && moved.time < (to - 1)->time; --to) *to = *(to - 1);
+        *to = moved;
+      }
+    }
   }
 }
 
-// Sorts by time. Few arrivals are ranked by counting who comes before whom, which has no branches to mispredict.
+// Sorts by time; of equal times, the first one given comes first. Few arrivals are ranked by counting who comes before
+// whom, which has no branches to mispredict.
 template <typename T>
-inline void in_order(std::vector<Arrival<T>>& arrivals, std::vector<Arrival<T>>& spare) {
+inline void in_order(std::vector<Arrival<T>>& arrivals, std::vector<Arrival<T>>& spare, std::vector<int32_t>& start) {
   const int n = int(arrivals.size());
   bool ordered = true;
   for (int k = 1; k < n; ++k) ordered &= !(arrivals[k].time < arrivals[k - 1].time);
   if (ordered) return;
   constexpr int kFew = 64;
   if (n > kFew) {
-    std::sort(arrivals.begin(), arrivals.end(), [](const Arrival<T>& a, const Arrival<T>& b) { return a.time < b.time; });
-    return;
+    return by_slots(arrivals, spare, start);
   }
   T time[kFew + kLanes<T>];
   for (int k = 0; k < n; ++k) time[k] = arrivals[k].time;
@@ -52,7 +86,6 @@ inline void in_order(std::vector<Arrival<T>>& arrivals, std::vector<Arrival<T>>&
     int rank = 0;
     for (int l = 0; l < n; l += kLanes<T>) {
       const Vec<T> other = load<T>(time + l);
-      // Of equal times, the first one given comes first.
       rank += count<T>((other < mine) | ((other == mine) & (lane < typename LaneTypes<T>::Int(k - l))));
     }
     spare[rank] = arrivals[k];

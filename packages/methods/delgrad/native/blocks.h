@@ -78,37 +78,35 @@ struct Block {
   }
 };
 
-// Calls `visit(sample, block, weight, delay)` for all samples and blocks of neurons: the samples of one block in a row,
-// so that its weights stay in the cache, if the samples share them and `together` allows it.
-template <typename T, int kind, int registers, typename Visit>
-void each_block(const saltation::Layer<T>& layer, bool together, Visit visit) {
+// How many samples are taken at a time: what is known of their arrivals stays in the cache while the blocks go by.
+constexpr int64_t kSamples = 16;
+
+// Calls `visit(sample, block, weight, delay)` for all samples and blocks of neurons: a few samples of one block in a row,
+// so that its weights stay in the cache, if the samples share them: `together`, 1 for one by one. Before the visits of some
+// samples it calls `prepare(first, last)`.
+template <typename T, int kind, int registers, typename Prepare, typename Visit>
+void each_block(const saltation::Layer<T>& layer, int64_t together, Prepare prepare, Visit visit) {
   constexpr bool leaky = kind != saltation::kLeakFree;
   using B = Block<T, registers>;
   Packed<T> weight(layer.sources, layer.neurons, B::width);
   Packed<T> delay(layer.delay ? layer.sources : 0, layer.neurons, B::width);
   const int64_t blocks = (layer.neurons + B::width - 1) / B::width;
-  const bool varies = layer.theta.stride || layer.drive.stride;
+  const bool own = layer.weight.stride || layer.delay.stride, varies = layer.theta.stride || layer.drive.stride;
+  const int64_t samples = own ? 1 : together;
   B block;
-  auto pack = [&](int64_t b) {
-    weight.pack(layer.weight.at(b), layer.neurons);
-    if (layer.delay) delay.pack(layer.delay.at(b), layer.neurons);
-  };
-  if (together && layer.weight.stride == 0 && layer.delay.stride == 0) {
-    pack(0);
+  for (int64_t first = 0; first < layer.batch; first += samples) {
+    if (first == 0 || own) {
+      weight.pack(layer.weight.at(first), layer.neurons);
+      if (layer.delay) delay.pack(layer.delay.at(first), layer.neurons);
+    }
+    const int64_t last = std::min(first + samples, layer.batch);
+    prepare(first, last);
     for (int64_t number = 0; number < blocks; ++number) {
-      block.set(layer, 0, number, leaky);
-      for (int64_t b = 0; b < layer.batch; ++b) {
+      block.set(layer, first, number, leaky);
+      for (int64_t b = first; b < last; ++b) {
         if (varies) block.set(layer, b, number, leaky);
         visit(b, block, weight, delay);
       }
-    }
-    return;
-  }
-  for (int64_t b = 0; b < layer.batch; ++b) {
-    if (b == 0 || layer.weight.stride || layer.delay.stride) pack(b);
-    for (int64_t number = 0; number < blocks; ++number) {
-      block.set(layer, b, number, leaky);
-      visit(b, block, weight, delay);
     }
   }
 }

@@ -1,6 +1,8 @@
 // The kernel for one family of processors, named by SALTATION_ARCH: compiled once for each, chosen at run time.
 #include "pull_back.h"
+#include "samples.h"
 #include "search.h"
+#include "weights.h"
 
 namespace SALTATION_ARCH {
 
@@ -26,7 +28,9 @@ void with_constants(const saltation::Layer<T>& layer, Use use) {
 template <typename T>
 void search(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
   with_constants<T>(layer, [&](auto kind, auto registers) {
-    if (layer.delay) {
+    if (few_neurons(layer)) {
+      search_samples<T, kind.value>(layer, spikes);
+    } else if (layer.delay) {
       search_own<T, kind.value, registers.value>(layer, spikes);
     } else {
       search_shared<T, kind.value, registers.value>(layer, spikes);
@@ -43,11 +47,16 @@ template <typename T>
 void pull(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spikes, const T* cotangent,
           const saltation::Gradients<T>& gradients) {
   with_constants<T>(layer, [&](auto kind, auto registers) {
-    if (factors<T, kind.value>(layer)) {
-      pull_back<T, kind.value, registers.value, true>(layer, spikes, cotangent, gradients);
-    } else {
-      pull_back<T, kind.value, registers.value, false>(layer, spikes, cotangent, gradients);
-    }
+    const auto use = [&](auto factored) {
+      if (few_neurons(layer, gradients)) {
+        pull_back_samples<T, kind.value, factored.value>(layer, spikes, cotangent, gradients);
+      } else if (factored.value && weights_alone(layer, gradients)) {
+        pull_back_weights<T, kind.value, registers.value>(layer, spikes, cotangent, gradients);
+      } else {
+        pull_back<T, kind.value, registers.value, factored.value>(layer, spikes, cotangent, gradients);
+      }
+    };
+    factors<T, kind.value>(layer) ? use(std::true_type{}) : use(std::false_type{});
   });
 }
 

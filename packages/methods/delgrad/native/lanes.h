@@ -1,5 +1,5 @@
-// Vectors of neurons: as many numbers as fit into one register of the processor this is compiled for, and the
-// elementary functions that the kernel takes of them. Written with the vector extension that GCC and Clang share.
+// Vectors of neurons: as many numbers as fit into one register of the processor this is compiled for. Written with the
+// vector extension that GCC and Clang share.
 #pragma once
 
 #include <cmath>
@@ -89,12 +89,23 @@ inline Vec<T> choose(Mask<T> mask, Vec<T> yes, Vec<T> no) {
 
 template <typename T>
 inline Vec<T> smaller(Vec<T> a, Vec<T> b) {
+#if defined(__AVX2__)
+  // The same, but the compilers do not see it.
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_min_ps((__m256)a, (__m256)b);
+  return (Vec<T>)_mm256_min_pd((__m256d)a, (__m256d)b);
+#else
   return a < b ? a : b;
+#endif
 }
 
 template <typename T>
 inline Vec<T> larger(Vec<T> a, Vec<T> b) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm256_max_ps((__m256)a, (__m256)b);
+  return (Vec<T>)_mm256_max_pd((__m256d)a, (__m256d)b);
+#else
   return a > b ? a : b;
+#endif
 }
 
 template <typename T>
@@ -181,8 +192,31 @@ inline void store_some(T* to, Mask<T> mask, Vec<T> v) {
 #endif
 }
 
+// The entries `from[at]` of each lane.
+template <typename T>
+inline Vec<T> gather(const T* from, Mask<T> at) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm256_i32gather_ps((const float*)from, (__m256i)at, sizeof(T));
+  } else {
+    return (Vec<T>)_mm256_i64gather_pd((const double*)from, (__m256i)at, sizeof(T));
+  }
+#else
+  Vec<T> v;
+  for (int l = 0; l < kLanes<T>; ++l) v[l] = from[at[l]];
+  return v;
+#endif
+}
+
 template <typename T>
 inline T sum(Vec<T> v) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    const __m128 halves = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    const __m128 quarters = _mm_add_ps(halves, _mm_movehl_ps(halves, halves));
+    return _mm_cvtss_f32(_mm_add_ss(quarters, _mm_movehdup_ps(quarters)));
+  }
+#endif
   T total = 0;
   for (int l = 0; l < kLanes<T>; ++l) total += v[l];
   return total;
@@ -205,56 +239,5 @@ inline Vec<double> square_root<double>(Vec<double> v) {
   return (Vec<double>)_mm256_sqrt_pd((__m256d)v);
 }
 #endif
-
-// exp(x) to about one unit in the last place; arguments beyond the range of the type are clamped to it.
-template <typename T>
-inline Vec<T> exponential(Vec<T> x) {
-  using L = LaneTypes<T>;
-  x = larger<T>(smaller<T>(x, all<T>(L::exp_high)), all<T>(L::exp_low));
-  const Vec<T> shifted = x * T(1.44269504088896340736) + L::round;
-  const Vec<T> n = shifted - L::round;
-  const Vec<T> r = (x - n * L::ln2_high) - n * L::ln2_low;
-  Vec<T> series = all<T>(1);
-  for (int k = L::exp_terms; k >= 1; --k) series = series * r * T(1.0 / k) + T(1);
-  const Mask<T> power = as_bits<T>(shifted) - as_bits<T>(all<T>(L::round)) + typename L::Int(L::bias);
-  return series * as_floats<T>(power << L::mantissa);
-}
-
-// log(1 + y) for y > -1, without loss where y is small.
-template <typename T>
-inline Vec<T> log1p(Vec<T> y) {
-  using L = LaneTypes<T>;
-  using Int = typename L::Int;
-  const Vec<T> x = y + T(1);
-  const Mask<T> bits = as_bits<T>(x);
-  // The mantissa goes into [sqrt(1/2), sqrt(2)).
-  const Int fraction = (Int(1) << L::mantissa) - 1;
-  const Mask<T> carry = (bits & fraction) > (fraction & Int(0.41421356237309503 * double(Int(1) << L::mantissa)));
-  const Mask<T> e = ((bits >> L::mantissa) & (2 * L::bias + 1)) - Int(L::bias) - carry;
-  const Mask<T> m_bits = (bits & fraction) | ((Mask<T>{} + Int(L::bias) + carry) << L::mantissa);
-  const Vec<T> f = choose<T>(e == 0, y, as_floats<T>(m_bits) - T(1));
-  const Vec<T> s = f / (f + T(2));
-  const Vec<T> s2 = s * s;
-  Vec<T> series = all<T>(T(1) / (2 * L::log_terms + 1));
-  for (int k = L::log_terms - 1; k >= 0; --k) series = series * s2 + T(1) / T(2 * k + 1);
-  const Vec<T> exponent = as_floats<T>(e + as_bits<T>(all<T>(L::round))) - L::round;
-  return exponent * L::ln2_high + (T(2) * s * series + exponent * L::ln2_low);
-}
-
-template <typename T>
-inline Vec<T> logarithm(Vec<T> x) {
-  return log1p<T>(x - T(1));
-}
-
-// (1 - exp(-z)) / z for z >= 0, by its series where the quotient cancels.
-template <typename T>
-inline Vec<T> phi(Vec<T> z) {
-  constexpr int terms = sizeof(T) == 4 ? 7 : 13;
-  const Vec<T> near = smaller<T>(z, all<T>(T(0.3)));
-  Vec<T> series = all<T>(1);
-  for (int k = terms; k > 1; --k) series = T(1) - near * T(1.0 / k) * series;
-  const Vec<T> far = larger<T>(z, all<T>(T(0.3)));
-  return choose<T>(z < T(0.3), series, (T(1) - exponential<T>(-far)) / far);
-}
 
 }  // namespace SALTATION_ARCH

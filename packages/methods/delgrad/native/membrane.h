@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "call.h"
-#include "lanes.h"
+#include "elementary.h"
 
 namespace SALTATION_ARCH {
 

@@ -32,13 +32,15 @@ struct Response {
     }
   }
 
-  Flow<Vec<T>> to(const Membrane<T, kind>& membrane, Vec<T> u, T x_arrival, T s_arrival) const {
+  // N is a number or a vector of lanes.
+  template <typename N>
+  Flow<Vec<T>> to(const Membrane<T, kind>& membrane, Vec<T> u, N x_arrival, N s_arrival) const {
     if constexpr (factored) return membrane.kernel(u, x * x_arrival, s * s_arrival);
     return membrane.flow(larger<T>(u, Vec<T>{}));
   }
 };
 
-// The arrivals of all samples, with their factors.
+// The arrivals of some samples, with their factors.
 template <typename T>
 struct Factors {
   std::vector<Arrival<T>> arrival;
@@ -46,30 +48,53 @@ struct Factors {
   std::vector<size_t> begin;
   std::vector<bool> ordered;
   bool shared;
+  int64_t first = -1;
+
+  explicit Factors(const saltation::Layer<T>& layer) : shared(layer.time.stride == 0 && layer.source.stride == 0) {}
 
   template <int kind>
-  Factors(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane, bool factored)
-      : shared(layer.time.stride == 0 && layer.source.stride == 0) {
-    std::vector<Arrival<T>> found;
-    const int64_t stimuli = shared ? 1 : layer.batch;
-    arrival.reserve(size_t(stimuli * layer.arrivals));
-    for (int64_t b = 0; b < stimuli; ++b) {
+  void read(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane, bool factored, int64_t from, int64_t to) {
+    if (shared && first >= 0) return;
+    first = from, arrival.clear(), ordered.clear(), begin.assign(1, 0);
+    for (int64_t b = from; b < (shared ? from + 1 : to); ++b) {
       collect(layer, b, found);
       bool ascends = true;
       for (size_t k = 1; k < found.size(); ++k) ascends &= found[k - 1].time <= found[k].time;
-      begin.push_back(arrival.size()), ordered.push_back(ascends);
+      ordered.push_back(ascends);
       arrival.insert(arrival.end(), found.begin(), found.end());
+      begin.push_back(arrival.size());
     }
-    begin.push_back(arrival.size());
     if (!factored) return;
     x.resize(arrival.size() + kLanes<T>), s.resize(x.size());
     for (size_t k = 0; k < arrival.size(); ++k) x[k] = arrival[k].time;
     for (size_t k = 0; k < arrival.size(); k += kLanes<T>) {
       const Vec<T> t = load<T>(&x[k]);
-      store<T>(&s[k], exponential<T>(t * membrane.rate_syn)), store<T>(&x[k], exponential<T>(t * membrane.rate_mem));
+      if constexpr (kind >= saltation::kGeneral) store<T>(&s[k], exponential<T>(t * membrane.rate_syn));
+      store<T>(&x[k], exponential<T>(t * membrane.rate_mem));
     }
   }
+
+  // Which of the stimuli is a sample's.
+  size_t of(int64_t sample) const { return shared ? 0 : size_t(sample - first); }
+
+ private:
+  std::vector<Arrival<T>> found;
 };
+
+// Of a register of neurons their spike times, and by how much the loss changes with their potential there; both are 0 for
+// those that do not spike, or without a slope. Adds to the gradients that need no arrivals. Returns which ones count.
+template <typename T, int kind, int registers>
+inline Mask<T> forces(const Block<T, registers>& block, const saltation::Layer<T>& layer, const saltation::Spikes<T>& spikes,
+                      const T* cotangent, const saltation::Gradients<T>& gradients, const Membrane<T, kind>& membrane,
+                      int64_t b, int r, Vec<T>& time, Vec<T>& force) {
+  const Vec<T> t = block.read(spikes.time, b * layer.neurons, r), slope = block.read(spikes.slope, b * layer.neurons, r);
+  const Mask<T> fires = (t < std::numeric_limits<T>::infinity()) & (slope > 0) & block.real[r];
+  time = choose<T>(fires, t, Vec<T>{});
+  force = choose<T>(fires, -block.read(cotangent, b * layer.neurons, r) / choose<T>(fires, slope, all<T>(1)), Vec<T>{});
+  if (gradients.theta) block.add(gradients.theta.at(b), r, -force);
+  if (gradients.drive) block.add(gradients.drive.at(b), r, force * membrane.step(time));
+  return fires;
+}
 
 template <typename T, int kind, int registers, bool factored>
 void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spikes, const T* cotangent,
@@ -77,7 +102,8 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
   using B = Block<T, registers>;
   constexpr int lanes = kLanes<T>;
   const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
-  const Factors<T> stimuli(layer, membrane, factored);
+  Factors<T> stimuli(layer);
+  const auto prepare = [&](int64_t first, int64_t last) { stimuli.read(layer, membrane, factored, first, last); };
   Packed<T> by_weight(gradients.weight ? layer.sources : 0, layer.neurons, B::width);
   Packed<T> by_delay(gradients.delay ? layer.sources : 0, layer.neurons, B::width);
   const bool together = gradients.weight.stride == 0 && gradients.delay.stride == 0 && layer.weight.stride == 0 &&
@@ -89,7 +115,7 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
     std::fill(packed.data.begin(), packed.data.end(), T(0));
   };
   int64_t current = 0;
-  each_block<T, kind, registers>(layer, together, [&](int64_t b, const B& block, Packed<T>& weight, Packed<T>& delay) {
+  each_block<T, kind, registers>(layer, together ? kSamples : 1, prepare, [&](int64_t b, const B& block, Packed<T>& weight, Packed<T>& delay) {
     if (!together && b != current) {
       flush(by_weight, gradients.weight, current), flush(by_delay, gradients.delay, current);
       current = b;
@@ -98,20 +124,15 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
     Mask<T> active{};
     Vec<T> latest{};
     for (int r = 0; r < registers; ++r) {
-      const Vec<T> t = block.read(spikes.time, b * layer.neurons, r), slope = block.read(spikes.slope, b * layer.neurons, r);
-      const Mask<T> fires = (t < std::numeric_limits<T>::infinity()) & (slope > 0) & block.real[r];
-      time[r] = choose<T>(fires, t, Vec<T>{});
-      force[r] = choose<T>(fires, -block.read(cotangent, b * layer.neurons, r) / choose<T>(fires, slope, all<T>(1)), Vec<T>{});
+      active |= forces(block, layer, spikes, cotangent, gradients, membrane, b, r, time[r], force[r]);
       kick_force[r] = force[r];
-      active |= fires, latest = larger<T>(latest, time[r]);
-      if (gradients.theta) block.add(gradients.theta.at(b), r, -force[r]);
-      if (gradients.drive) block.add(gradients.drive.at(b), r, force[r] * membrane.step(time[r]));
+      latest = larger<T>(latest, time[r]);
     }
     if (!any(active)) return;
     T last = 0;
     for (int l = 0; l < lanes; ++l) last = latest[l] > last ? latest[l] : last;
 
-    const int64_t stimulus = stimuli.shared ? 0 : b;
+    const size_t stimulus = stimuli.of(b);
     const size_t begin = stimuli.begin[stimulus], end = stimuli.begin[stimulus + 1];
     const bool ordered = stimuli.ordered[stimulus] && !layer.delay;
     // `visit(r, arrival, before, kappa, left)` for each arrival and register.
@@ -180,10 +201,11 @@ template <typename T, int kind>
 void slope_at(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
   constexpr T inf = std::numeric_limits<T>::infinity();
   const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
-  const Factors<T> stimuli(layer, membrane, false);
+  Factors<T> stimuli(layer);
+  const auto prepare = [&](int64_t first, int64_t last) { stimuli.read(layer, membrane, false, first, last); };
   each_block<T, kind, 1>(
-      layer, true, [&](int64_t b, const Block<T, 1>& block, Packed<T>& weight, Packed<T>& delay) {
-        const int64_t stimulus = stimuli.shared ? 0 : b;
+      layer, kSamples, prepare, [&](int64_t b, const Block<T, 1>& block, Packed<T>& weight, Packed<T>& delay) {
+        const size_t stimulus = stimuli.of(b);
           const Vec<T> given = block.read(spikes.time, b * layer.neurons, 0);
           const Mask<T> fires = (given < inf) & block.real[0];
           const Vec<T> time = choose<T>(fires, given, Vec<T>{});

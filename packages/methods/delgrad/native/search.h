@@ -32,15 +32,19 @@ struct Walker {
   // than this bound.
   template <typename N>
   Mask<T> across(const Flow<N>& flow, N most, Vec<T> close, Vec<T> drive, Vec<T> kick) {
-    const Vec<T> left = w * flow.x;
-    Vec<T> bound = larger<T>(w, left) + larger<T>(i * most, Vec<T>{});
-    w = left + i * flow.k;
-    if constexpr (kind == saltation::kLeakFree) {
-      w += drive * flow.d;
-      bound += larger<T>(drive * flow.d, Vec<T>{});
-    }
-    i = i * flow.s + kick;
+    Vec<T> bound = larger<T>(w, w * flow.x) + larger<T>(i * most, Vec<T>{});
+    if constexpr (kind == saltation::kLeakFree) bound += larger<T>(drive * flow.d, Vec<T>{});
+    move(flow, drive, kick);
     return (bound >= close) & waiting;
+  }
+
+  template <typename N>
+  void move(const Flow<N>& flow, Vec<T> drive, Vec<T> kick) {
+    // The product that does not wait for the last one comes first.
+    const Vec<T> added = i * flow.k;
+    w = w * flow.x + added;
+    if constexpr (kind == saltation::kLeakFree) w += drive * flow.d;
+    i = i * flow.s + kick;
   }
 
   // Whether it did, in the interval of `gap` from `start` at whose ends the potential was `w_start` and `w`.
@@ -104,63 +108,131 @@ inline void finish(const Membrane<T, kind>& membrane, const Walker<T, kind>* wal
   });
 }
 
-// The intervals between the arrivals of every sample, the last one up to t1, with what each does to a state.
+// The intervals between the arrivals of some samples, the last one up to t1, with what each does to a state.
+//
+// As many arrivals as there are lanes are a group, which has a flow of its own: `late_k` and `late_s` are what is left of
+// each kick at its end.
 template <typename T>
 struct Timeline {
-  std::vector<T> x, k, s, d, most, end;
+  static constexpr int lanes = kLanes<T>;
+  std::vector<T> x, k, s, d, end, late_k, late_s;
+  std::vector<Flow<T>> group;
+  std::vector<T> most;  // in a group
   std::vector<int32_t> source, count;
-  int64_t slots;
   bool shared;  // one stimulus for the whole batch
+  int64_t slots, first = -1;
+
+  explicit Timeline(const saltation::Layer<T>& layer)
+      : shared(layer.time.stride == 0 && layer.source.stride == 0), slots((layer.arrivals / lanes + 1) * lanes) {
+    const size_t size = size_t((shared ? 1 : kSamples) * slots);
+    for (auto* part : {&x, &k, &s, &d, &end, &late_k, &late_s}) part->resize(size);
+    group.resize(size / lanes), most.resize(size / lanes), source.resize(size), count.resize(size / size_t(slots));
+    gap.resize(size_t(slots)), span.resize(size_t(slots));
+  }
 
   template <int kind>
-  Timeline(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane)
-      : slots((layer.arrivals / kLanes<T> + 1) * kLanes<T>), shared(layer.time.stride == 0 && layer.source.stride == 0) {
-    const int64_t stimuli = shared ? 1 : layer.batch;
-    for (auto* part : {&x, &k, &s, &d, &most, &end}) part->resize(size_t(stimuli * slots));
-    source.resize(size_t(stimuli * slots)), count.resize(size_t(stimuli));
-    std::vector<Arrival<T>> arrivals, spare;
-    std::vector<T> gap(static_cast<size_t>(slots));
-    for (int64_t b = 0; b < stimuli; ++b) {
+  void read(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane, int64_t from, int64_t to) {
+    if (shared && first >= 0) return;
+    first = from;
+    for (int64_t b = from; b < (shared ? from + 1 : to); ++b) {
       collect(layer, b, arrivals);
-      in_order(arrivals, spare);
-      const int number = count[b] = int(arrivals.size());
-      T* ends = end.data() + b * slots;
-      for (int n = 0; n < number; ++n) ends[n] = arrivals[n].time, source[b * slots + n] = arrivals[n].source;
+      in_order(arrivals, spare, start_of_slot);
+      const int64_t offset = (b - from) * slots;
+      const int number = count[size_t(b - from)] = int(arrivals.size());
+      T* const ends = end.data() + offset;
+      for (int n = 0; n < number; ++n) ends[n] = arrivals[n].time, source[offset + n] = arrivals[n].source;
       ends[number] = T(layer.t1);
       for (int n = 0; n < slots; ++n) gap[n] = n <= number ? ends[n] - (n ? ends[n - 1] : T(0)) : T(0);
-      for (int n = 0; n <= number; n += kLanes<T>) {
-        const Vec<T> u = load<T>(gap.data() + n);
+      for (int n = 0; n <= number; n += lanes) {
+        const Flow<Vec<T>> f = membrane.flow(load<T>(gap.data() + n));
+        const int64_t at = offset + n;
+        store<T>(&x[at], f.x), store<T>(&k[at], f.k), store<T>(&s[at], f.s), store<T>(&d[at], f.d);
+      }
+      const int groups = number / lanes;
+      for (int g = 0; g < groups; ++g) {
+        const T last = ends[g * lanes + lanes - 1];
+        span[g] = last - (g ? ends[g * lanes - 1] : T(0));
+        const Flow<Vec<T>> f = membrane.flow(last - load<T>(ends + g * lanes));
+        store<T>(&late_k[offset + g * lanes], f.k), store<T>(&late_s[offset + g * lanes], f.s);
+      }
+      for (int g = 0; g < groups; g += lanes) {
+        const Vec<T> u = load<T>(span.data() + g);
         const Flow<Vec<T>> f = membrane.flow(u);
-        const int64_t to = b * slots + n;
-        store<T>(&x[to], f.x), store<T>(&k[to], f.k), store<T>(&s[to], f.s), store<T>(&d[to], f.d);
-        store<T>(&most[to], membrane.most(u, f.k));
+        const Vec<T> largest = membrane.most(u, f.k);
+        for (int l = 0; l < lanes && g + l < groups; ++l) {
+          group[offset / lanes + g + l] = {f.x[l], f.k[l], f.s[l], f.d[l]}, most[offset / lanes + g + l] = largest[l];
+        }
       }
     }
   }
 
-  Flow<T> flow(int64_t n) const { return {x[n], k[n], s[n], d[n]}; }
+  // Where a sample's intervals begin.
+  int64_t offset(int64_t sample) const { return shared ? 0 : (sample - first) * slots; }
+
+  __attribute__((always_inline)) Flow<T> flow(int64_t n) const { return {x[n], k[n], s[n], d[n]}; }
+
+ private:
+  std::vector<Arrival<T>> arrivals, spare;
+  std::vector<int32_t> start_of_slot;
+  std::vector<T> gap, span;
 };
 
-// Neurons that see the arrivals in one order: the decay over an interval is computed once a sample.
+// Neurons that see the arrivals in one order: the decay over an interval is computed once a sample. A group of arrivals is
+// taken in one stride, unless the potential may come close to the threshold in it.
 template <typename T, int kind, int registers>
 void search_shared(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
+  constexpr int lanes = kLanes<T>;
   const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
-  const Timeline<T> timeline(layer, membrane);
-  each_block<T, kind, registers>(layer, true, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>&) {
-    const int64_t stimulus = timeline.shared ? 0 : b, offset = stimulus * timeline.slots;
-    const int count = timeline.count[stimulus];
+  Timeline<T> timeline(layer);
+  const auto prepare = [&](int64_t first, int64_t last) { timeline.read(layer, membrane, first, last); };
+  each_block<T, kind, registers>(layer, kSamples, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>&) {
+    const int64_t offset = timeline.offset(b);
+    const int count = timeline.count[offset / timeline.slots];
+    const T* const end = &timeline.end[offset];
+    const T* const rows = weight.row(block.number, 0);
+    const auto kick = [&](int k, auto r) { return load<T>(rows + timeline.source[offset + k] * block.width + r * lanes); };
     Walker<T, kind> walker[registers];
     unrolled<registers>([&](auto r) { walker[r].begin(block.start[r], block.real[r]); });
-    T start = 0;
-    for (int k = 0; k <= count; ++k) {
-      const T end = timeline.end[offset + k];
-      const T* kick = k < count ? weight.row(block.number, timeline.source[offset + k]) : nullptr;
-      const auto interval = [&](auto r) -> Interval<T, T> {
-        return {timeline.flow(offset + k), timeline.most[offset + k], all<T>(start), all<T>(end - start),
-                kick ? load<T>(kick + r * kLanes<T>) : Vec<T>{}};
-      };
-      if (!advance<T, kind, registers, T>(membrane, walker, block, interval)) break;
-      start = end;
+    // One register across one interval.
+    const auto step = [&](int k, auto r) __attribute__((always_inline)) {
+      const T start = k ? end[k - 1] : T(0);
+      const Vec<T> w = walker[r].w, i = walker[r].i;
+      const Flow<T> flow = timeline.flow(offset + k);
+      walker[r].move(flow, block.drive[r], k < count ? kick(k, r) : Vec<T>{});
+      walker[r].test(membrane, flow, w, i, all<T>(start), all<T>(end[k] - start), block.theta[r], block.drive[r]);
+    };
+    int k = 0;
+    for (; k + lanes <= count; k += lanes) {
+      const Flow<T> flow = timeline.group[(offset + k) / lanes];
+      const T most = timeline.most[(offset + k) / lanes];
+      Mask<T> waiting{};
+      Vec<T> w[registers], i[registers], upwards[registers];
+      unrolled<registers>([&](auto r) {
+        const auto& at = walker[r];
+        w[r] = at.w * flow.x + at.i * flow.k + block.drive[r] * flow.d, i[r] = at.i * flow.s;
+        upwards[r] = larger<T>(at.i, Vec<T>{});
+      });
+      for (int l = 0; l < lanes; ++l) {
+        const T late_k = timeline.late_k[offset + k + l], late_s = timeline.late_s[offset + k + l];
+        unrolled<registers>([&](auto r) {
+          const Vec<T> added = kick(k + l, r);
+          w[r] += added * late_k, i[r] += added * late_s, upwards[r] += larger<T>(added, Vec<T>{});
+        });
+      }
+      unrolled<registers>([&](auto r) {
+        Walker<T, kind>& at = walker[r];
+        const Vec<T> bound = larger<T>(at.w, at.w * flow.x) + upwards[r] * most + larger<T>(block.drive[r] * flow.d, Vec<T>{});
+        if (any((bound >= block.close[r]) & at.waiting)) {
+          for (int l = 0; l < lanes; ++l) step(k + l, r);
+        } else {
+          at.w = w[r], at.i = i[r];
+        }
+        waiting |= at.waiting;
+      });
+      if (!any(waiting)) break;
+    }
+    if (k + lanes > count) {
+      for (; k <= count; ++k) unrolled<registers>([&](auto r) { step(k, r); });
     }
     finish<T, kind, registers>(membrane, walker, block, T(layer.t1), b, spikes);
   });
@@ -173,7 +245,8 @@ void search_own(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
   const T t1 = T(layer.t1);
   std::vector<Arrival<T>> arrivals;
   std::vector<Vec<T>> times(size_t(layer.arrivals * registers)), kicks(size_t(layer.arrivals * registers));
-  each_block<T, kind, registers>(layer, true, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>& delay) {
+  const auto prepare = [](int64_t, int64_t) {};
+  each_block<T, kind, registers>(layer, kSamples, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>& delay) {
     collect(layer, b, arrivals);
     const int count = int(arrivals.size());
     for (int k = 0; k < count; ++k) {

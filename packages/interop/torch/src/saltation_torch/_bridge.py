@@ -7,16 +7,17 @@ import jax
 import torch
 from torch.autograd.function import once_differentiable
 
+from ._packing import pack
 from ._tensors import to_jax, to_torch
 
 Inputs = Sequence[Any]
 
 
 class _Compiled(NamedTuple):
-    """`forward(inputs)` gives output, further arrays and residuals; `backward(residuals, cotangent)` the gradients."""
+    """`forward(inputs)` gives output, others and residuals; `backward(inputs, residuals, cotangent)` the gradients."""
 
     forward: Callable[[Inputs], tuple[jax.Array, Any, list[jax.Array]]]
-    backward: Callable[[list[jax.Array], Any], list[jax.Array]]
+    backward: Callable[[Inputs, list[jax.Array], Any], list[jax.Array]]
 
 
 class Bridge:
@@ -64,10 +65,11 @@ class Bridge:
 
 def _compile(function: Callable[..., tuple[jax.Array, Any]], wanted: tuple[bool, ...]) -> _Compiled:
     structure: Any = None
+    packing: Any = None
 
     @jax.jit
     def forward(inputs: Inputs):
-        nonlocal structure
+        nonlocal structure, packing
 
         def of_wanted(*chosen: Any):
             rest = iter(chosen)
@@ -77,11 +79,12 @@ def _compile(function: Callable[..., tuple[jax.Array, Any]], wanted: tuple[bool,
         output, pullback, aside = jax.vjp(of_wanted, *chosen, has_aux=True)
         # The closure is a pytree of residuals, whose structure is the same at every call of this program.
         residuals, structure = jax.tree.flatten(pullback)
-        return output, aside, residuals
+        packing, packed = pack(residuals, inputs)
+        return output, aside, packed
 
     @jax.jit
-    def backward(residuals: list[jax.Array], cotangent: Any):
-        return list(jax.tree.unflatten(structure, residuals)(cotangent))
+    def backward(inputs: Inputs, packed: list[jax.Array], cotangent: Any):
+        return list(jax.tree.unflatten(structure, packing.unpack(packed, inputs))(cotangent))
 
     return _Compiled(forward, backward)
 
@@ -93,10 +96,11 @@ class _Call(torch.autograd.Function):
     def forward(ctx: Any, bridge: Bridge, aside: list[Any], *tensors: torch.Tensor) -> torch.Tensor:
         ctx.wanted = tuple(tensor.requires_grad for tensor in tensors)
         compiled = bridge.compiled(tensors, ctx.wanted)
-        output, found, ctx.residuals = compiled.forward([to_jax(tensor) for tensor in tensors])
+        ctx.inputs = [to_jax(tensor) for tensor in tensors]
+        output, found, ctx.residuals = compiled.forward(ctx.inputs)
         aside.append(found)
         ctx.pull = compiled.backward
-        # Not read again; PyTorch then notices that one was changed in place, under the residuals.
+        # PyTorch then notices that one was changed in place, under the residuals.
         ctx.save_for_backward(*tensors)
         return to_torch(output)
 
@@ -104,5 +108,5 @@ class _Call(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         ctx.saved_tensors  # noqa: B018
-        found = iter(ctx.pull(ctx.residuals, to_jax(gradient)))
+        found = iter(ctx.pull(ctx.inputs, ctx.residuals, to_jax(gradient)))
         return (None, None, *(to_torch(next(found)) if use else None for use in ctx.wanted))

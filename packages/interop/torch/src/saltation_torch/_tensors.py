@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-_SMALL = 32_768  # entries
+SMALL = 32_768
+"""Up to so many entries, to copy an array takes less time than to hand over its memory."""
 DTYPES = (torch.float32, torch.float64)
 
 
@@ -42,9 +43,9 @@ def to_jax(tensor: torch.Tensor) -> jax.Array | np.ndarray:
     handed over: that takes a tenth of the time in which their memory could be shared.
     """
     plain = tensor.detach()
-    return plain.numpy() if plain.numel() < _SMALL else jnp.from_dlpack(plain.contiguous())
+    return plain.numpy() if plain.numel() < SMALL else jnp.from_dlpack(plain.contiguous())
 
 
 def to_torch(array: jax.Array) -> torch.Tensor:
-    """The array's own memory. Waits until it is computed."""
-    return torch.from_dlpack(array)
+    """The array's own memory, of a small one a copy. Waits until it is computed."""
+    return torch.from_numpy(np.array(array)) if array.size < SMALL else torch.from_dlpack(array)
