@@ -20,7 +20,7 @@ class SliceValues(NamedTuple):
     """The differentiable outputs of a layer."""
 
     times: Array  # [n * max_spikes]
-    samples: tuple[Array, Array]  # v and i, [S, n]
+    samples: tuple[Array, ...]  # v and i, [S, n]; nothing where no states are asked for
     final: tuple[Array, Array]  # [n]
 
 
@@ -65,7 +65,7 @@ def follow_slices(
         (_, _, *carry), _ = lax.scan(step, (*before, *carry), (record, *events))
         return tuple(carry), ()
 
-    carry = _Carry(v, i, jnp.zeros_like(found.times)), (nothing, nothing)
+    carry = _Carry(v, i, jnp.zeros_like(found.times)), (nothing, nothing) if number else ()
     active = jnp.any(found.record.real, axis=1)
     (last, samples), _ = linear_chunks(chunk, directions, carry, (found.record, found.starts), active)
     return SliceValues(last.sent, samples, (last.v, last.i))

@@ -35,7 +35,7 @@ class SlicesFound(NamedTuple):
     times: Array  # [n * max_spikes], `inf` where there is no spike
     ready: Array  # [n * max_spikes], the end of the slice of each
     final: tuple[Array, Array]  # v and i at the end, [n]
-    samples: tuple[Array, Array]  # [S, n]
+    samples: tuple[Array, ...]  # [S, n]; nothing where no states are asked for
     count: Array  # [n]
     min_slope: Array
     flat: Array

@@ -36,7 +36,7 @@ class _Carry(NamedTuple):
     ready: Array
     count: Array
     sample: Array
-    samples: tuple[Array, Array]
+    samples: tuple[Array, ...]  # v and i, [S, n]; nothing where no states are asked for
     min_slope: Array
     flat: Array
     full: Array
@@ -83,7 +83,7 @@ def _start(layer: SliceLayer) -> _Carry:
         ready=jnp.zeros(room if own else 0, dtype),
         count=jnp.zeros(n, jnp.int32),
         sample=none,
-        samples=(states, states),
+        samples=(states, states) if states.shape[0] else (),
         min_slope=jnp.full(n, jnp.inf, dtype),
         flat=jnp.zeros(n, jnp.int32),
         full=no,
@@ -142,7 +142,7 @@ def _slice(layer: SliceLayer, carry: _Carry) -> tuple[_Carry, Slices]:
         times=carry.times.at[place].set(when, mode="drop"),
         count=carry.count.at[jnp.where(noted, lane, n)].add(1, mode="drop"),
         sample=sample,
-        samples=tuple(kept.at[slot].set(x, mode="drop") for kept, x in zip(carry.samples, (v, after.i), strict=True)),
+        samples=tuple(kept.at[slot].set(x, mode="drop") for kept, x in zip(carry.samples, (v, after.i), strict=False)),
         min_slope=carry.min_slope.at[who].min(after.slope, mode="drop"),
         flat=carry.flat.at[who].add((after.slope <= 0).astype(jnp.int32), mode="drop"),
         full=carry.full | jnp.any(full),
@@ -174,10 +174,11 @@ def _from_inside(layer: SliceLayer, carry: _Carry, end: Array):
     missed = jnp.min(second)
     number = layer.rooms.internal
     if number < wires:
-        soonest, wire = lax.top_k(-following, number + 1)
-        missed = jnp.minimum(missed, -soonest[-1])
-        end = jnp.where(-soonest[-1] <= end, -soonest[-2], end)
-        following, wire = -soonest[:-1], wire[:-1].astype(jnp.int32)
+        wire = st.argsort_times(following)[: number + 1]
+        soonest = following[wire]
+        missed = jnp.minimum(missed, soonest[-1])
+        end = jnp.where(soonest[-1] <= end, soonest[-2], end)
+        following, wire = soonest[:-1], wire[:-1]
     else:
         wire = iota(wires)
     end = jnp.maximum(carry.t, jnp.minimum(end, jnp.min(second)))
@@ -242,12 +243,11 @@ def _first(layer: SliceLayer, carry: _Carry, end: Array, incoming: Incoming) -> 
 
 def _earliest(first: Array, number: int, end: Array) -> tuple[Array, Array, Array]:
     """The neurons that spike first, in order, their times, and an end before which no other spikes."""
+    lane = st.argsort_times(first)[: number + 1]
+    soonest = first[lane]
     if number < first.shape[0]:
-        soonest, lane = lax.top_k(-first, number + 1)
-        end = jnp.minimum(end, jnp.where(-soonest[-1] <= end, -0.5 * (soonest[-1] + soonest[-2]), jnp.inf))
-        return lane[:-1].astype(jnp.int32), -soonest[:-1], end
-    lane = st.argsort_times(first)
-    return lane, first[lane], end
+        end = jnp.minimum(end, jnp.where(soonest[-1] <= end, 0.5 * (soonest[-1] + soonest[-2]), jnp.inf))
+    return lane[:number], soonest[:number], end
 
 
 def _below(layer: SliceLayer, carry: _Carry, v: Array) -> Array:
