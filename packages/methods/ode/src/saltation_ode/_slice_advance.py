@@ -58,8 +58,8 @@ def advance(
     v_at, i_at = st.lif_flow(v[lane], i[lane], when - start, its.drive, its.tau_mem, its.tau_syn)
     own = incoming.time.ndim == 2
     times = incoming.time[:, lane] if own else incoming.time[:, None]
-    before = (incoming.valid[:, lane] if own else incoming.valid[:, None]) & (times < when)
-    by_v, by_i = _kernels(its, times, before, when)
+    before = (incoming.valid[:, lane] if own else incoming.valid[:, None]) & (times < when[None])
+    by_v, by_i = _kernels(its, times, before, when[None])
     kicks = incoming.kicks[:, lane]
     v_at, i_at = v_at + jnp.sum(by_v * kicks, axis=0), i_at + jnp.sum(by_i * kicks, axis=0)
 
@@ -80,11 +80,11 @@ def advance(
 
 def _kernels(constants: Constants, time: Array, valid: Array, end: Array) -> tuple[Array, Array]:
     """What a kick at `time` is worth at `end`, in `v` and in `i`."""
-    # An arrival may lie before its slice by rounding, or because the one before was full.
-    gap = jnp.where(valid & (time < end), end - jnp.where(valid, time, 0.0), 0.0)
-    tau_mem, tau_syn = constants.tau_mem, constants.tau_syn
-    if gap.ndim == 1 and any(jnp.ndim(tau) for tau in (tau_mem, tau_syn)):
-        gap, valid = gap[:, None], valid[:, None]
-    by_v = st.psp_kernel(gap, tau_mem, tau_syn)
-    by_i = jnp.exp(-gap / tau_syn)
+    taus = constants.tau_mem, constants.tau_syn
+    if time.ndim == 1 and any(jnp.ndim(tau) for tau in taus):
+        time, valid = time[:, None], valid[:, None]
+    tau_mem, tau_syn = (tau[None] if jnp.ndim(tau) else tau for tau in taus)
+    # One at the end itself is worth nothing in `v`, but its derivative is.
+    gap = jnp.where(valid, end - jnp.where(valid, time, 0.0), 0.0)
+    by_v, by_i = st.psp_kernel(gap, tau_mem, tau_syn), jnp.exp(-gap / tau_syn)
     return jnp.where(valid, by_v, 0.0), jnp.where(valid, by_i, 0.0)

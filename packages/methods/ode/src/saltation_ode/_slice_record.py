@@ -66,12 +66,10 @@ def gather(layer: SliceLayer, slices: Slices) -> Gathered:
 
 def _entries(layer: SliceLayer, slices: Slices) -> Array:
     """The entries of the arrivals from outside, `[..., A]` or `[..., A, n]`, -1 for none."""
-    steps = iota(layer.rooms.external)
-    if layer.time.ndim == 2:
-        entry = slices.external[..., None, :] + steps[:, None]
-        return jnp.where(entry < slices.beyond[..., None, :], entry, -1)
-    entry = slices.external[..., None] + steps
-    return jnp.where(entry < slices.beyond[..., None], entry, -1)
+    axis = slices.start.ndim
+    first, beyond = (jnp.expand_dims(x, axis) for x in (slices.external, slices.beyond))
+    steps = iota(layer.rooms.external).reshape(*[1] * axis, -1, *[1] * (layer.time.ndim - 1))
+    return jnp.where(first + steps < beyond, first + steps, -1)
 
 
 def source_spike(layer: SliceLayer, wires: Array) -> Array:
