@@ -77,8 +77,9 @@ def _solved(case, method=ODE(), *, recurrent=True):
     direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), at)
     delay = None
     if case["model"] == "LIF" and recurrent:
-        # Zeros where there is no delay: one compiled function serves both networks.
-        delay = st.Delay(jnp.asarray(case["rec_delay"] or np.zeros((2, 2)), float))
+        # With a least delay the network is solved in slices, without one by the joint search.
+        delays = np.asarray(case["rec_delay"] or np.zeros((2, 2)), float)
+        delay = st.Delay(jnp.asarray(delays), minimum=float(delays.min()))
     save = st.Save(states_at=jnp.asarray([sample["t"] for sample in case["state_samples"]]))
     count = len(case["spikes"])
     return (*_outcome(method, _neuron(case), at, delay, case["T"], save, count, direction), direction)

@@ -224,7 +224,9 @@ class ODE(st.AbstractReplayMethod):
         if cyclic and self.slices is not False:
             reason = not_sliceable(component)
             if reason is not None and self.slices:
-                raise ValueError(f"ODE got slices=True, but {reason}. With slices=None, slices are used where they can be.")
+                raise ValueError(
+                    f"ODE got slices=True, but {reason}. With slices=None, slices are used where they can be."
+                )
             if reason is None and (self.slices or pays(component)):
                 return solve_slices(component, slice_layer(component, self.max_steps))
         component = component.looked_up()
@@ -265,7 +267,7 @@ class ODE(st.AbstractReplayMethod):
             jax.tree.map(lambda x: x[..., 0], values.final),
         )
         flat, count, slope = ({name: x[name][:, 0]} for x in (summary.flat, summary.count, summary.min_slope))
-        return values, Summary(flat, count, slope, Flags(*(jnp.any(flag) for flag in summary.flags)))
+        return values, Summary(flat, count, slope, Flags(*(jnp.any(jnp.asarray(flag)) for flag in summary.flags)))
 
 
 def _given_times(observed, names, room: int, dtype) -> tuple[dict[str, Array], Flags]:

@@ -15,7 +15,7 @@ from ._component import Arrivals, Component, Lookup
 
 
 class Constants(eqx.Module):
-    """The neurons' constants, numbers or `[n]`, and their constant current `[n]`; potentials are measured from the leak."""
+    """Constants of the neurons, numbers or `[n]`, and their constant current `[n]`; potentials from the leak."""
 
     tau_mem: Any
     tau_syn: Any

@@ -59,7 +59,8 @@ def search_slices(layer: SliceLayer) -> SlicesFound:
     theta, v_reset = layer.constants.theta, layer.constants.v_reset
     above = jnp.any(layer.v >= theta) | jnp.any(jnp.asarray(v_reset) >= theta)
     unfinished = carry.crowded | ~(carry.finished | carry.full)
-    flags = Flags(carry.full, unfinished, jnp.zeros((), bool), above)
+    short = jnp.any(layer.delay < layer.length)
+    flags = Flags(carry.full, unfinished & ~short, jnp.zeros((), bool), above, short)
     final = carry.v, carry.i
     found = carry.times, carry.ready, final, carry.samples, carry.count, carry.min_slope, carry.flat
     return SlicesFound(record, starts, *found, flags)
