@@ -136,7 +136,7 @@ def slice_layer(component: Component, max_steps: int | None) -> SliceLayer:
         observed = jnp.concatenate([observed[name] for name in names])
     length = least_delay(component)
     grid = math.ceil(component.t1 / length)
-    rooms = _rooms(component, grid, time.shape[0], kicks.shape[0], n, delay.ndim == 2, len(links), max_steps)
+    rooms = _rooms(component, grid, time.shape[0], kicks.shape[0], n, delay.ndim == 2, max_steps)
     spare = rooms.external + 1  # a window that starts at the last arrival
     padding = [(0, spare)] + [(0, 0)] * (time.ndim - 1)
     if isinstance(external, Lookup):
@@ -163,28 +163,29 @@ def slice_layer(component: Component, max_steps: int | None) -> SliceLayer:
     )
 
 
-def _rooms(component, grid, arrivals, wires, n, own, links, max_steps) -> Rooms:
-    """About one and a half times what an even spread over the slices would need."""
-    spikes_each = component.max_spikes
+def _rooms(component, grid, arrivals, wires, n, own, max_steps) -> Rooms:
+    """For a slice that holds somewhat more than its share; one that would hold more is cut.
 
-    def even(total, least, most):
-        wanted = math.ceil(1.5 * total / grid / 8) * 8
-        return min(max(least, wanted), most, total)
+    Of the arrivals from outside it is known how many there are. Of spikes, a third of those that there is room for.
+    """
+    spikes = n * component.max_spikes
 
-    external = even(arrivals, 8, 64)
+    def share(total, least, most):
+        return min(max(least, 8 * math.ceil(1.5 * total / grid / 8)), most, total)
+
+    external = share(arrivals, 8, 64)
     more = 0 if max_steps is None else max_steps
     if own:
-        # Spikes on their way: some of each neuron, for each of the connections.
-        internal = min(n * spikes_each, max(32, n) + more)
-        taken = 0
+        # Spikes on their way: some of each neuron.
+        internal = min(spikes, max(32, n) + more)
+        cuts = 0
     else:
-        internal = even(wires * spikes_each, 8, 64)
-        internal = min(internal, wires)
-        taken = math.ceil(wires * spikes_each / internal)
-    spikes = min(n, max(16, even(n * spikes_each, 8, 64)))
-    cuts = math.ceil(arrivals / max(external, 1)) + taken + math.ceil(n * spikes_each / spikes)
+        internal = min(share(wires * component.max_spikes // 3, 8, 64), wires)
+        cuts = math.ceil(wires * component.max_spikes / internal)
+    firing = min(share(spikes // 3, 8, 64), n)
+    cuts = cuts + math.ceil(spikes / firing) + math.ceil(arrivals / max(external, 1))
     slices = grid + component.samples.shape[0] + cuts + (grid // 2 + 32 if max_steps is None else max_steps)
-    return Rooms(external, internal, spikes, slices)
+    return Rooms(external, internal, firing, slices)
 
 
 def _is_leaky(constants: st.LIFDynamics) -> bool:
