@@ -99,8 +99,13 @@ def not_sliceable(component: Component) -> str | None:
 
 
 def pays(component: Component) -> bool:
-    """Whether slices are no more than the events that there is room for: in a slice it is they that cost."""
-    return component.t1 / least_delay(component) <= component.event_bound()
+    """Whether there are events enough for each slice, if a third of the room for spikes is used.
+
+    A slice costs about as much as four events of the joint search.
+    """
+    sent = sum(component.size(name) for name in component.neurons) + sum(link.delay.size for link in component.links)
+    events = sum(arrivals.time.size for arrivals in component.arrivals.values()) + sent * component.max_spikes / 3
+    return 4 * component.t1 / least_delay(component) <= events
 
 
 def least_delay(component: Component) -> float:
