@@ -128,8 +128,8 @@ def page(results: dict) -> str:
         accuracy, counts = (f"{100 * found[name]:.1f} %" for name in ("accuracy", "counts"))
         lines += [
             f"After {found['epochs']} epochs of {found['train_size']:,} samples the network tells {accuracy} of "
-            f"{found['test_size']} test samples right, a logistic regression on the counts of all units {counts}; chance "
-            "is 5 %.",
+            f"{found['test_size']} test samples right, a logistic regression on the counts of all units {counts}; "
+            "chance is 5 %.",
             "",
         ]
     return "\n".join(lines)
