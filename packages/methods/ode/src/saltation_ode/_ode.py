@@ -23,8 +23,7 @@ from ._lif import solve_lif_layer
 from ._lif_layer import lif_layer
 from ._outcome import check_start, result_of
 from ._search import search
-from ._slice_layer import not_sliceable, pays, slice_layer
-from ._slices import solve_slices
+from ._slices import in_slices, solve_slices
 
 
 class ODE(st.AbstractReplayMethod):
@@ -222,13 +221,9 @@ class ODE(st.AbstractReplayMethod):
             if layer is not None:
                 return solve_lif_layer(component, layer)
         if cyclic and self.slices is not False:
-            reason = not_sliceable(component)
-            if reason is not None and self.slices:
-                raise ValueError(
-                    f"ODE got slices=True, but {reason}. With slices=None, slices are used where they can be."
-                )
-            if reason is None and (self.slices or pays(component)):
-                return solve_slices(component, slice_layer(component, self.max_steps))
+            slices = in_slices(component, self.slices, self.max_steps)
+            if slices is not None:
+                return solve_slices(component, slices)
         component = component.looked_up()
         lanes = not cyclic
         neurons = 1 if lanes else sum(component.size(name) for name in component.neurons)

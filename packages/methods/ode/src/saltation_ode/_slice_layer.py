@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 import saltation as st
@@ -71,12 +70,13 @@ class SliceLayer(eqx.Module):
         """Whether each neuron has its own order of the spikes from inside."""
         return self.delay.ndim == 2
 
-    def wire_source(self) -> np.ndarray:
+    def wire_source(self) -> Array:
         """The neuron that each wire leads from, `[wires]`."""
-        return np.concatenate([np.arange(first, first + number) for first, number in self.links]).astype(np.int32)
+        return jnp.concatenate([jnp.arange(first, first + number, dtype=jnp.int32) for first, number in self.links])
 
-    def spikes_once(self) -> np.ndarray:
-        return np.concatenate([np.full(size, once) for size, once in self.once])
+    def spikes_once(self) -> Array:
+        """Which neurons spike once a trial, `[n]`."""
+        return jnp.concatenate([jnp.full(size, once) for size, once in self.once])
 
 
 def not_sliceable(component: Component) -> str | None:

@@ -75,7 +75,7 @@ def _entries(layer: SliceLayer, slices: Slices) -> Array:
 def source_spike(layer: SliceLayer, wires: Array) -> Array:
     """The spikes, neuron * max_spikes + rank, that arrive through `wires`; any where there is none."""
     known = jnp.maximum(wires, 0)
-    return jnp.asarray(layer.wire_source())[known // layer.max_spikes] * layer.max_spikes + known % layer.max_spikes
+    return layer.wire_source()[known // layer.max_spikes] * layer.max_spikes + known % layer.max_spikes
 
 
 def incoming_of(layer: SliceLayer, one: Slices, gathered: Gathered, sent: Array, ready: Array) -> Incoming:

@@ -169,7 +169,7 @@ def _from_inside(layer: SliceLayer, carry: _Carry, end: Array):
     """The next arrivals from inside in order, one of a wire, and when the first comes for which there is no room."""
     room, wires = layer.max_spikes, layer.kicks.shape[0]
     times = carry.times.reshape(layer.size, room)
-    source = jnp.asarray(layer.wire_source())
+    source = layer.wire_source()
     following = times.at[source, carry.taken].get(mode="fill", fill_value=jnp.inf) + layer.delay
     second = times.at[source, carry.taken + 1].get(mode="fill", fill_value=jnp.inf) + layer.delay
     missed = jnp.min(second)
@@ -236,7 +236,7 @@ def _first(layer: SliceLayer, carry: _Carry, end: Array, incoming: Incoming) -> 
         )
         return first, jnp.min(jnp.where(second <= end, 0.5 * (first + second), jnp.inf))
     since = incoming._replace(time=jnp.maximum(incoming.time - carry.t, 0.0))
-    once = jnp.asarray(layer.spikes_once())
+    once = layer.spikes_once()
     silent = once & (carry.count > 0)
     first, cut = first_spikes(layer.constants, carry.v, carry.i, end - carry.t, since, silent, once)
     return jnp.minimum(carry.t + first, jnp.where(jnp.isfinite(first), end, jnp.inf)), carry.t + cut
@@ -255,5 +255,5 @@ def _below(layer: SliceLayer, carry: _Carry, v: Array) -> Array:
     """What is at the threshold by rounding alone is below it, so that the next slice has the crossing."""
     theta = jnp.zeros_like(v) + layer.constants.theta
     below = jnp.minimum(v, jnp.nextafter(theta, jnp.full_like(theta, -jnp.inf)))
-    may_spike = ~(jnp.asarray(layer.spikes_once()) & (carry.count > 0))
+    may_spike = ~(layer.spikes_once() & (carry.count > 0))
     return jnp.where(may_spike & (carry.v < theta), below, v)

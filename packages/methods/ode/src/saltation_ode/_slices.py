@@ -12,8 +12,21 @@ from ._component import Component
 from ._follow import Values
 from ._found import Summary
 from ._slice_follow import SliceValues, follow_slices
-from ._slice_layer import SliceLayer
+from ._slice_layer import SliceLayer, not_sliceable, pays, slice_layer
 from ._slice_search import search_slices
+
+
+def in_slices(component: Component, wanted: bool | None, max_steps: int | None) -> SliceLayer | None:
+    """A cyclic component as it is solved in slices; `None` if it cannot be, or if that does not pay.
+
+    **Raises:** `ValueError` if it cannot be where that is `wanted`.
+    """
+    reason = not_sliceable(component)
+    if reason is not None and wanted:
+        raise ValueError(f"ODE got slices=True, but {reason}. With slices=None, slices are used where they can be.")
+    if reason is not None or not (wanted or pays(component)):
+        return None
+    return slice_layer(component, max_steps)
 
 
 def solve_slices(component: Component, layer: SliceLayer) -> tuple[Values, Summary]:
