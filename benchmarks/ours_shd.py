@@ -21,7 +21,7 @@ import saltation as st  # noqa: E402
 from saltation_ode import ODE, shd_like  # noqa: E402
 from saltation_surrogate import Surrogate  # noqa: E402
 
-ROOM = 60
+ROOM = 120
 METHODS = {
     "slices": ODE(max_spikes=ROOM, slices=True),
     "events": ODE(max_spikes=ROOM, slices=False),
