@@ -30,10 +30,10 @@ def marked(page: Path) -> list[tuple[str, str]]:
     return [(block["mark"], block["text"]) for block in FENCE.finditer(page.read_text()) if block["mark"]]
 
 
-# A tutorial is a training from start to end, and how-to pages take minutes together: they run where the site is built.
-SLOW = ("tutorials", "howto")
+# Pages take minutes together: but for the first ones that a user meets, they run where the site is built.
+FIRST = ("README.md", "docs/index.md", "docs/concepts.md")
 RUNNABLE = [
-    pytest.param(page, marks=[pytest.mark.slow] if page.parent.name in SLOW else [], id=name_of(page))
+    pytest.param(page, marks=[] if name_of(page).endswith(FIRST) else [pytest.mark.slow], id=name_of(page))
     for page in PAGES
     if marked(page)
 ]

@@ -14,6 +14,7 @@ import saltation as st
 from saltation import AbstractNeuron
 
 from ._compare import check_close, check_finite
+from ._neuron_functions import every_unit, everything_of, gradients_of
 from ._neuron_states import currents_of, states_of
 from ._suite import AbstractSuite, parametrise
 
@@ -47,8 +48,9 @@ class AbstractNeuronConformance(AbstractSuite):
         return states_of(neuron, self.ports[0], self.duration)
 
     @pytest.fixture(scope="class")
-    def functions(self, neuron: AbstractNeuron) -> dict[str, Callable]:
-        return {name: eqx.filter_jit(function) for name, function in _functions(self.ports, neuron).items()}
+    def everything(self, neuron: AbstractNeuron) -> Callable:
+        function, every = eqx.filter_jit(everything_of(neuron, self.ports)), every_unit(neuron)
+        return lambda n, s, choice=every: function(n, s, choice)
 
     def test_a_state_is_one_float_array_of_the_shape_for_each_variable(self, neuron):
         state = neuron.init()
@@ -77,10 +79,9 @@ class AbstractNeuronConformance(AbstractSuite):
             for leaf in jax.tree.leaves(other.init()):
                 assert leaf.shape == expected, f"with_shape({shape}).init(): got a leaf of shape {leaf.shape}."
 
-    def test_functions_keep_structure_shape_and_precision(self, neuron, states, functions):
+    def test_functions_keep_structure_shape_and_precision(self, neuron, states, everything):
         for state_name, state in states.items():
-            for name, function in functions.items():
-                value = function(neuron, state)
+            for name, value in everything(neuron, state).items():
                 if name in _STATE_VALUED or name.startswith("receive"):
                     got, wanted = jax.tree.structure(value), jax.tree.structure(state)
                     assert got == wanted, f"{name} of a state {state_name}: got {got}; expected {wanted}."
@@ -90,7 +91,7 @@ class AbstractNeuronConformance(AbstractSuite):
                     assert leaf.dtype == jnp.result_type(float), f"{what}: got {leaf.dtype}."
                     assert not jnp.any(jnp.isnan(leaf)), f"{what}: NaN."
 
-    def test_units_do_not_see_each_other(self, neuron, states, functions):
+    def test_units_do_not_see_each_other(self, neuron, states, everything):
         # Nor the population's shape: methods hand in states of some units.
         flat = int(np.prod(neuron.shape))
         choices = {
@@ -101,10 +102,10 @@ class AbstractNeuronConformance(AbstractSuite):
         for choice_name, choice in choices.items():
             take = functools.partial(_take, shape=neuron.shape, choice=choice)
             for state_name, state in states.items():
-                for name, function in functions.items():
-                    expected = take(function(neuron, state))
-                    actual = function(take(neuron), take(state), jnp.asarray(choice))
-                    check_close(actual, expected, f"{name} of a state {state_name}, {choice_name}")
+                expected = take(everything(neuron, state))
+                actual = everything(take(neuron), take(state), jnp.asarray(choice))
+                for name in expected:
+                    check_close(actual[name], expected[name], f"{name} of a state {state_name}, {choice_name}")
 
     def test_guard_is_below_zero_at_the_start_and_after_a_spike(self, neuron, states):
         for name in ("at the start", "after a spike"):
@@ -209,91 +210,53 @@ class AbstractNeuronConformance(AbstractSuite):
         fires_again = np.asarray(neuron.guard(again) >= 0)
         assert (fires_again != lif.at_most_once).all(), "lif().at_most_once: says something else than the guard."
 
-    def test_a_number_and_an_array_are_one_parameter(self, neuron, states, functions):
+    def test_a_number_and_an_array_are_one_parameter(self, neuron, states, everything):
         arrays = _with_arrays(neuron)
         for state_name, state in states.items():
-            for name, function in functions.items():
+            expected = everything(neuron, state)
+            for name, value in everything(arrays, state).items():
                 what = f"{name} of a state {state_name}, parameters as arrays"
-                atol = 1e-6 if "crossing" in name else 1e-12
-                check_close(function(arrays, state), function(neuron, state), what, rtol=1e-7, atol=atol)
+                check_close(value, expected[name], what, rtol=1e-7, atol=_rounding_of(name))
 
-    def test_gradients_of_parameters_and_states_are_finite(self, neuron, states, functions):
+    def test_gradients_of_parameters_and_states_are_finite(self, neuron, states):
         arrays = _with_arrays(neuron)
+        gradients = eqx.filter_jit(gradients_of(neuron, self.ports))
         for state_name, state in states.items():
-            for name, function in functions.items():
-                if "crossing" in name:
-                    continue  # its derivative is not used
-
-                gradient = _gradient_of_total(function, (arrays, state))
+            for name, gradient in gradients(arrays, state).items():
                 check_finite(gradient, f"gradient of {name} of a state {state_name}, with respect to ")
 
-    def test_jit_is_eager(self, neuron, states, functions):
-        for name, function in _functions(self.ports, neuron).items():
-            for state_name in ("excited", "after a spike"):
+    def test_jit_is_eager(self, neuron, states, everything):
+        for state_name in ("excited", "after a spike"):
+            state = states[state_name]
+            compiled = everything(neuron, state)
+            for name, value in everything_of(neuron, self.ports)(neuron, state, every_unit(neuron)).items():
                 what = f"{name} of a state {state_name}, under jit"
-                atol = 1e-6 if "crossing" in name else 1e-12
-                state = states[state_name]
-                check_close(functions[name](neuron, state), function(neuron, state), what, atol=atol)
+                check_close(compiled[name], value, what, atol=_rounding_of(name))
 
-    def test_vmap_is_a_loop(self, neuron, states, functions):
-        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states.values())
-        for name, function in functions.items():
-            batch = jax.vmap(lambda state, function=function: function(neuron, state))(together)
-            loop = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[function(neuron, s) for s in states.values()])
-            check_close(batch, loop, f"{name} under vmap", atol=1e-6 if "crossing" in name else 1e-12)
+    def test_vmap_is_a_loop(self, neuron, states, everything):
+        stack = lambda *leaves: jnp.stack(leaves)  # noqa: E731
+        batch = jax.vmap(lambda state: everything(neuron, state))(jax.tree.map(stack, *states.values()))
+        loop = jax.tree.map(stack, *[everything(neuron, state) for state in states.values()])
+        for name in loop:
+            check_close(batch[name], loop[name], f"{name} under vmap", atol=_rounding_of(name))
 
-    def test_float32_stays_float32_and_near_float64(self, neuron, states, functions):
+    def test_float32_stays_float32_and_near_float64(self, neuron, states, everything):
         narrow = jax.tree.map(_to_float32, (neuron, states))
         for state_name, state in states.items():
-            for name, function in functions.items():
-                value = function(narrow[0], narrow[1][state_name])
+            expected = everything(neuron, state)
+            for name, value in everything(narrow[0], narrow[1][state_name]).items():
                 what = f"{name} of a state {state_name} in float32"
                 for leaf in jax.tree.leaves(value):
                     assert leaf.dtype == jnp.float32, f"{what}: got {leaf.dtype}."
-                if "crossing" not in name:
-                    check_close(value, function(neuron, state), what, rtol=2e-3, atol=2e-4)
+                if name != "crossing":
+                    check_close(value, expected[name], what, rtol=2e-3, atol=2e-4)
 
 
 _STATE_VALUED = ("vector_field", "reset", "on_timer", "flow")
 
 
-def _functions(ports: tuple[str, ...], neuron: AbstractNeuron) -> dict[str, Callable]:
-    """Everything that a neuron computes from a state, by name: `f(neuron, state, choice)`, `choice` of units."""
-    numbers = currents_of(neuron)
-
-    def each(like, choice):
-        chosen = numbers if choice is None else numbers.reshape(-1)[choice]
-        return chosen.astype(jax.tree.leaves(like)[0].dtype)
-
-    def receive(port):
-        return lambda n, s, choice=None: n.receive(s, each(s, choice), port)
-
-    functions = {
-        "vector_field": lambda n, s, choice=None: n.vector_field(
-            jnp.zeros((), jax.tree.leaves(s)[0].dtype), s, each(s, choice)
-        ),
-        "guard": lambda n, s, choice=None: n.guard(s),
-        "reset": lambda n, s, choice=None: n.reset(s),
-        "next_timer": lambda n, s, choice=None: n.next_timer(s),
-        "on_timer": lambda n, s, choice=None: n.on_timer(s),
-        "observe": lambda n, s, choice=None: n.observe(s),
-        **{f"receive at {port!r}": receive(port) for port in ports},
-    }
-    if neuron.closed_form() is not None:
-        functions["flow"] = lambda n, s, choice=None: n.closed_form().flow(s, abs(each(s, choice)), each(s, choice))
-        functions["crossing"] = lambda n, s, choice=None: n.closed_form().crossing(
-            s, 10.0 * abs(each(s, choice)), each(s, choice)
-        )
-    return functions
-
-
-@eqx.filter_jit
-def _gradient_of_total(function: Callable, arguments: Any) -> Any:
-    def total(arguments):
-        leaves = jax.tree.leaves(function(*arguments))
-        return sum(jnp.sum(jnp.where(jnp.isfinite(leaf), leaf, 0.0)) for leaf in leaves)
-
-    return eqx.filter_grad(total)(arguments)
+def _rounding_of(name: str) -> float:
+    return 1e-6 if name == "crossing" else 1e-12
 
 
 def _closed_form(neuron: AbstractNeuron) -> st.ClosedForm:

@@ -7,7 +7,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ._cell import SeriesCell
-from ._order import order_for
+from ._order import SLACK, order_for, series_for, total_for
 from ._static_kernel import AbstractStaticKernel, Linear
 from ._tiles import gram
 
@@ -65,21 +65,22 @@ def signature_gram(
     _check_paths(x, y, axes=3)
     features_x, features_y = static_kernel.features(x), static_kernel.features(y)
     segments = max(features_x.shape[1], features_y.shape[1])
+    dtype = np.dtype(x.dtype)
     total, largest = static_kernel.totals(features_x, features_y)
     if order is None and not isinstance(total, Tracer):
-        order = order_for(float(total), segments, x.dtype)
-        terms = order_for(float(largest), segments, x.dtype)
+        order = order_for(float(total), segments, dtype)
+        series = series_for(order, float(total), float(largest), segments, dtype)
     else:
-        order = terms = _TRACED_ORDER[x.dtype.name] if order is None else order
-    # The bound may be an overestimate by far, so that it is checked with some room.
+        order = _TRACED_ORDER[x.dtype.name] if order is None else order
+        bound = total_for(order, dtype)
+        series = series_for(order, bound, bound, segments, dtype)
     rest = order * jnp.log(total) - 2 * float(np.sum(np.log(np.arange(1, order + 1))))
     message = (
         f"signature kernel: {order} derivatives along a segment are too few for these paths. Raise `order`, or scale "
         "the paths down."
     )
-    features_x = eqx.error_if(features_x, rest > jnp.log(1e4 * jnp.finfo(x.dtype).eps), message)
-    cell = SeriesCell(order, min(terms, order))
-    values = gram(cell, static_kernel.increment, features_x, features_y, edges=2 * order)
+    features_x = eqx.error_if(features_x, rest > jnp.log(SLACK * jnp.finfo(x.dtype).eps), message)
+    values = gram(SeriesCell(series), static_kernel.increment, features_x, features_y, edges=2 * order)
     return checked(values)
 
 

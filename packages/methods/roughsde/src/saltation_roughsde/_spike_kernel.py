@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
@@ -11,7 +12,7 @@ import saltation as st
 
 from ._cell import end_of, pass_cell, solve_cell, unit_edge
 from ._lift import Rows, rows_of
-from ._order import order_for
+from ._order import Series, order_for, series_for
 from ._sigkernel import checked
 from ._tiles import gram
 
@@ -62,36 +63,32 @@ def spike_gram(
     lift = jax.vmap(lambda train: rows_of(train, t1=t1, **scales), out_axes=-1)
     rows_x, rows_y = lift(x), lift(y)
     segments = max(rows_x.duration.shape[0], rows_y.duration.shape[0])
-    dtype = rows_x.duration.dtype
-    of_time, of_jumps, one_time = (
-        order_for(total, 2 * segments, dtype) for total in _totals(rows_x, rows_y, t1 * time_scale, jump_scale)
-    )
-    cell = LiftCell(of_time, min(one_time, of_time), of_jumps, any(fade))
-    return checked(gram(cell, _increment, rows_x, rows_y, edges=2 * (of_time + of_jumps)))
+    rows_x, rows_y = (_few_at_once(rows, jump_scale) for rows in (rows_x, rows_y))
+    cell = LiftCell(*_series(rows_x, rows_y, t1 * time_scale, jump_scale, 2 * segments, any(fade)), any(fade))
+    return checked(gram(cell, _increment, rows_x, rows_y, edges=2 * (cell.time.order + cell.jump.order)))
 
 
 class LiftCell(eqx.Module):
     """Two rows of spike trains, time and then a jump in each: four cells, of which two have increment 0.
 
-    An edge is a pair, that along the time and that along the jump. `order_time`, `terms_time`, `order_jump`: how many
-    derivatives and powers they need; `fades`: whether jumps have a gradient.
+    An edge is a pair, that along the time and that along the jump. `time`, `jump`: the terms that count; `fades`:
+    whether jumps have a gradient.
     """
 
-    order_time: int = eqx.field(static=True)
-    terms_time: int = eqx.field(static=True)
-    order_jump: int = eqx.field(static=True)
+    time: Series = eqx.field(static=True)
+    jump: Series = eqx.field(static=True)
     fades: bool = eqx.field(static=True)
 
     def unit(self, lanes, dtype):
-        return unit_edge(self.order_time, lanes, dtype), unit_edge(self.order_jump, lanes, dtype)
+        return unit_edge(self.time.order, lanes, dtype), unit_edge(self.jump.order, lanes, dtype)
 
     def __call__(self, bottom, left, p):
         p_time, p_jump = p
-        time, right_of_time = solve_cell(bottom[0], left[0], p_time, self.terms_time)
+        time, right_of_time = solve_cell(bottom[0], left[0], p_time, self.time)
         jump, right_time = pass_cell(bottom[1], right_of_time)
         top_time, right_of_jump = pass_cell(time, left[1])
         p_jump = p_jump if self.fades else lax.stop_gradient(p_jump)
-        top_jump, right_jump = solve_cell(jump, right_of_jump, p_jump, self.order_jump)
+        top_jump, right_jump = solve_cell(jump, right_of_jump, p_jump, self.jump)
         return (top_time, top_jump), (right_time, right_jump)
 
     def end(self, top):
@@ -104,14 +101,37 @@ def _increment(x: Rows, y: Rows) -> tuple[Array, Array]:
     )
 
 
-def _totals(x: Rows, y: Rows, duration: float, jump_scale: float) -> tuple[float, float, float]:
-    """Bounds on sums of increments: along a time, along a jump, and of one pair of times."""
-    if isinstance(x.duration, Tracer) or isinstance(y.duration, Tracer):
-        spikes = max(x.duration.shape[0], y.duration.shape[0]) - 1
-        return duration**2, spikes * jump_scale**2, duration**2
-    dx, dy, jx, jy = (np.asarray(leaf, np.float64) for leaf in (x.duration, y.duration, x.jump, y.jump))
-    longest = max(dx.max(), dy.max())
-    along = max(
-        float(np.tensordot(one.max(axis=(1, 2)), other.sum(axis=1), 1).max()) for one, other in ((jx, jy), (jy, jx))
+def _few_at_once(rows: Rows, jump_scale: float) -> Rows:
+    """The same rows; a run-time error for jumps beyond the bounds of `_series`, which two spikes at one time just meet.
+
+    Where the numbers are known, so are the bounds.
+    """
+    if not isinstance(rows.duration, Tracer):
+        return rows
+    message = (
+        "spike_gram got a unit with more than two spikes at one time; under jax.jit it expects at most two. Fix: "
+        "signature_gram(marcus_lift(...)), or call it outside jax.jit."
     )
-    return float(longest * duration), along, float(dx.max() * dy.max())
+    return eqx.error_if(rows, jnp.max(rows.jump) > 2.5 * jump_scale, message)
+
+
+def _series(x: Rows, y: Rows, duration: float, jump_scale: float, cells: int, fades: bool) -> tuple[Series, Series]:
+    """Of the time and of the jump, from bounds on increments and on their sums along an edge."""
+    if isinstance(x.duration, Tracer) or isinstance(y.duration, Tracer):
+        units, spikes = x.jump.shape[0], max(x.duration.shape[0], y.duration.shape[0]) - 1
+        total_time = largest_time = duration**2
+        # Spikes of all units at one time are one jump, and those of one unit are at different times.
+        total_jump, largest_jump = spikes * jump_scale**2, units * jump_scale**2
+    else:
+        dx, dy, jx, jy = (np.asarray(leaf, np.float64) for leaf in (x.duration, y.duration, x.jump, y.jump))
+        total_time = float(max(dx.max(), dy.max()) * duration)
+        largest_time = float(dx.max() * dy.max())
+        total_jump = max(
+            float(np.tensordot(one.max(axis=(1, 2)), other.sum(axis=1), 1).max()) for one, other in ((jx, jy), (jy, jx))
+        )
+        largest_jump = float((jx.max(axis=(1, 2)) * jy.max(axis=(1, 2))).sum())
+    dtype = np.dtype(x.duration.dtype)
+    return (
+        series_for(order_for(total_time, cells, dtype), total_time, largest_time, cells, dtype),
+        series_for(order_for(total_jump, cells, dtype), total_jump, largest_jump, cells, dtype, slopes=fades),
+    )
