@@ -21,7 +21,7 @@ import saltation as st  # noqa: E402
 from saltation_ode import ODE, shd_like  # noqa: E402
 from saltation_surrogate import Surrogate  # noqa: E402
 
-ROOM = 120
+ROOM = 60
 METHODS = {
     "slices": ODE(max_spikes=ROOM, slices=True),
     "events": ODE(max_spikes=ROOM, slices=False),
@@ -73,7 +73,8 @@ def step_of(method):
         values, failed, spikes = jax.vmap(one)(inputs, targets)
         return jnp.mean(values), (jnp.sum(failed), jnp.mean(spikes))
 
-    return eqx.filter_value_and_grad(loss, has_aux=True), parameters
+    # `jax.grad` and not Equinox's: all parameters are arrays, and `jax.jit` wants a plain function.
+    return jax.value_and_grad(loss, has_aux=True), parameters
 
 
 def say(**record) -> None:

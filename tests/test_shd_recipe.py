@@ -60,8 +60,8 @@ def test_it_learns_what_counts_do_not_tell(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from _counts import count_accuracy
 
-    sizes = {"train_size": 1200, "test_size": 250, "validation_size": 100}
+    sizes = {"train_size": 832, "test_size": 200, "validation_size": 32}
     run = train(
-        Recipe("ode/shd-like", sizes | {"epochs": 3}), seed=0, out=tmp_path / "run", progress=False, report=False
+        Recipe("ode/shd-like", sizes | {"epochs": 2}), seed=0, out=tmp_path / "run", progress=False, report=False
     )
     assert run.summary["test_accuracy"] >= count_accuracy(st.get_dataset("shd_like")(**sizes)) + 0.2

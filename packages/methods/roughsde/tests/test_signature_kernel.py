@@ -159,9 +159,7 @@ def test_float32_is_near_float64(getkey):
 
 
 def test_two_spikes_of_a_unit_at_one_time_are_one_jump_and_three_are_an_error():
-    x, y = (
-        jax.vmap(st.Spikes.from_dense)(jnp.array([[times]])) for times in ([0.25, 0.25, 0.75], [0.5, 0.5, 0.625])
-    )
+    x, y = (jax.vmap(st.Spikes.from_dense)(jnp.array([[times]])) for times in ([0.25, 0.25, 0.75], [0.5, 0.5, 0.625]))
     compiled = jax.jit(lambda x, y: spike_gram(x, y, t1=1.0, jump_scale=0.3))
     np.testing.assert_allclose(compiled(x, y), spike_gram(x, y, t1=1.0, jump_scale=0.3), rtol=1e-11)
     with pytest.raises(Exception, match="more than two spikes at one time"):
