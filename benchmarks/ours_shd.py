@@ -37,13 +37,15 @@ def main() -> None:
     start = time.process_time()
     compiled = jax.jit(step).lower(parameters, inputs, targets).compile()
     compile_seconds = time.process_time() - start
+    memory = compiled.memory_analysis()
+    assert memory is not None
     (loss, (failed, spikes)), _ = jax.block_until_ready(compiled(parameters, inputs, targets))
     say(
         loss=float(loss),
         failed=int(failed),
         spikes=float(spikes),
         compile_seconds=compile_seconds,
-        temporary_bytes=compiled.memory_analysis().temp_size_in_bytes,
+        temporary_bytes=memory.temp_size_in_bytes,
     )
     for line in sys.stdin:
         seconds = []

@@ -77,7 +77,7 @@ def learning(args) -> dict:
     run = train(Recipe("ode/shd-like", sizes | {"epochs": args.epochs}), seed=0, out=args.out, report=False)
     return sizes | {
         "epochs": args.epochs,
-        "accuracy": run.summary["test_accuracy"],
+        "accuracy": (run.summary or {})["test_accuracy"],
         "counts": count_accuracy(load_shd_like(**sizes)),
         "seconds": sum(line["seconds"] for line in run.metrics if "seconds" in line),
     }
@@ -106,7 +106,7 @@ def page(results: dict) -> str:
         found = results["learning"]
         accuracy, counts = (f"{100 * found[name]:.1f} %" for name in ("accuracy", "counts"))
         lines += [
-            f"After {found['epochs']} epochs of {found['train_size']:,} samples the network tells {accuracy} of "
+            f"After {found['epochs']} epoch(s) of {found['train_size']:,} samples the network tells {accuracy} of "
             f"{found['test_size']} test samples right, a logistic regression on the counts of all units {counts}; "
             "chance is 5 %.",
             "",

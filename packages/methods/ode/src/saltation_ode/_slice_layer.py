@@ -115,7 +115,8 @@ def least_delay(component: Component) -> float:
 def slice_layer(component: Component, max_steps: int | None) -> SliceLayer:
     """The component, of which `not_sliceable` is `None`."""
     names = list(component.neurons)
-    records = [neuron.lif() for neuron in component.neurons.values()]
+    records = [record for record in (neuron.lif() for neuron in component.neurons.values()) if record is not None]
+    assert len(records) == len(names)
     sizes = [component.size(name) for name in names]
     n = sum(sizes)
     dtype = component.dtype
@@ -226,7 +227,7 @@ def _side_by_side(component: Component) -> tuple[Array, Array | Lookup]:
         return arrivals.time, arrivals.kicks.get("current", nothing)
     parts, n = component.looked_up().arrivals, sum(component.size(name) for name in component.neurons)
     offsets = component.offsets()
-    rows = {
+    rows: dict[str, Any] = {
         name: part.kicks.get("current", jnp.zeros((part.time.shape[0], component.size(name)), dtype))
         for name, part in parts.items()
     }

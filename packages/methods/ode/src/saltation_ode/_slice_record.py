@@ -1,6 +1,6 @@
 """A record of slices, and what arrives in each of them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -103,8 +103,3 @@ def firing_of(layer: SliceLayer, one: Slices, sent: Array) -> Firing:
     fired = one.spikes >= 0
     known = jnp.maximum(one.spikes, 0)
     return Firing(known // layer.max_spikes, jnp.where(fired, sent[known], jnp.inf))
-
-
-def whole_record(chunks: Any) -> Any:
-    """Arrays in chunks, `[C, c, ...]`, as `[C * c, ...]`."""
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), chunks)
