@@ -1,5 +1,7 @@
 """Recurrent LIF neurons in slices of their least delay: the same solution as by the joint search for events."""
 
+import contextlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import pytest
 
 import saltation as st
 from saltation_neurons import LIF, QIF, AtMostOnce
-from saltation_ode import ODE, _slice_layer
+from saltation_ode import ODE, _ode, _slice_layer
 
 T1, LEAST = 24.0, 1.5
 KINDS = ["axonal", "all"]
@@ -196,3 +198,19 @@ def test_a_delay_below_its_minimum_is_an_error():
         _cycle(LIF(2), delay)
     )
     assert solution.result == st.RESULTS.non_finite_input
+
+
+@pytest.mark.parametrize(("spikes", "slices", "wanted"), [(200, None, True), (2, None, False), (200, False, False)])
+def test_slices_are_taken_where_there_are_events_enough(monkeypatch, spikes, slices, wanted):
+    class TakenError(Exception):
+        pass
+
+    def taken(*args):
+        raise TakenError
+
+    monkeypatch.setattr(_ode, "solve_slices", taken)
+    network = _cycle(LIF(2), st.Delay(2.0, 1.0))
+    stimulus = {"in": st.Spikes.from_dense(jnp.linspace(1.0, 20.0, spikes)[None])}
+    method = ODE(max_spikes=4, slices=slices)
+    with pytest.raises(TakenError) if wanted else contextlib.nullcontext():
+        eqx.filter_eval_shape(lambda: method.solve(network, stimulus, t1=T1, throw=False))
