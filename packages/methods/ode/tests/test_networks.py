@@ -185,7 +185,7 @@ def test_neurons_of_a_population_may_differ(solve):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("neuron", "scale"), [(AdEx(2), 900.0), (Izhikevich(2, a=0.1), 20.0)], ids=["AdEx", "Izhikevich"]
+    ("neuron", "scale"), [(AdEx(2), 1500.0), (Izhikevich(2, a=0.1), 20.0)], ids=["AdEx", "Izhikevich"]
 )
 def test_gradient_of_neurons_with_adaptation(differentiated, neuron, scale):
     def run(at):

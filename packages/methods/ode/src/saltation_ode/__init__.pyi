@@ -1,6 +1,7 @@
+from ._mnist_recipes import mnist as mnist
+from ._mnist_recipes import mnist_egru as mnist_egru
 from ._ode import ODE as ODE
 from ._recipes import digits as digits
-from ._recipes import mnist as mnist
 from ._recipes import yinyang as yinyang
 from ._recipes import yinyang_state as yinyang_state
 from ._shd_recipe import shd as shd

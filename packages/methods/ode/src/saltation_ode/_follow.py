@@ -18,14 +18,13 @@ from jaxtyping import Array
 import saltation as st
 
 from ._chunks import entry_of
-from ._component import Component, Link, Lookup
+from ._component import Arrivals, Component, Link
 from ._fence import fenced
 from ._found import Found
 from ._held import moved
-from ._linear_chunks import linear_chunks
+from ._linear_chunks import Tables, linear_chunks
 from ._record import Kind, Kinds, Record, iota
 from ._search import noted
-from ._take import take
 
 
 class Values(NamedTuple):
@@ -78,21 +77,33 @@ def derivative(
     noting = number > 0 and found.states is None
     samples = jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), state) if noting else None
 
-    def chunk(directions, carry, x):
+    # Of the arrivals, a chunk needs a few entries; the rest of what moves it is handed to it as a whole.
+    arriving = [name for name, arrivals in component.arrivals.items() if arrivals.time.shape[0] > 0]
+    tables, table_directions = _tables(component.arrivals, arriving), _tables(directions.arrivals, arriving)
+    entries = _entries(component, found.record, tables)
+    rest = _without_arrivals(moving)
+    varying = _where_given(table_directions)
+
+    def chunk(directions, carry, x, rows, row_directions):
         record, before = x
-        events = jax.jvp(lambda moving: _gather(restore(moving), record), (moving,), (directions,))
+        still, moved = eqx.partition(rows, jax.tree.map(lambda given: not given, varying))
+
+        def events_of(rest, moved):
+            return _event(restore(rest), record, eqx.combine(still, moved))
+
+        events = jax.jvp(events_of, (rest, moved), (directions, row_directions))
 
         def step(carry, x):
             state, drive, tangents, samples = carry
             record, event, event_tangents = x
 
             def iterate(neurons, carry, event):
-                own = eqx.tree_at(lambda c: c.neurons, moving, neurons)
+                own = eqx.tree_at(lambda c: c.neurons, rest, neurons)
                 return _iterate(restore(own), carry, record, event)
 
             now = _Carry(record.start, state, drive, sent)
             after, tangents = jax.jvp(
-                iterate, (moving.neurons, now, event), (directions.neurons, tangents, event_tangents)
+                iterate, (rest.neurons, now, event), (directions.neurons, tangents, event_tangents)
             )
             if noting:
                 samples = noted((record.kind == Kind.SAMPLE) & (iota(number) == record.slot), tangents.state, samples)
@@ -104,7 +115,15 @@ def derivative(
 
     active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
     carry = _Carry(nothing, state, drive, sent), samples
-    (last, samples), (ends, states) = linear_chunks(chunk, directions, carry, (found.record, found.starts), active)
+    (last, samples), (ends, states) = linear_chunks(
+        chunk,
+        _without_arrivals(directions),
+        carry,
+        (found.record, found.starts),
+        active,
+        still=Tables(tables, entries),
+        moving=Tables(table_directions, eqx.filter(entries, varying)),
+    )
     if stored:
         samples = entry_of(states, found.sampled)
     return Values(_spike_tangents(found, ends), samples, last.state)
@@ -119,39 +138,60 @@ def _spike_tangents(found: Found, ends: Array) -> dict[str, Array]:
     return times
 
 
-def _gather(component: Component, record: Record) -> _Event:
-    names = list(component.neurons)
-    kinds = Kinds(len(names), len(component.links))
+def _tables(arrivals: dict[str, Arrivals], names: list[str]) -> dict[str, tuple[Any, ...]]:
+    """The arrays that have an entry for each arrival."""
+    return {name: (arrivals[name].time, arrivals[name].kicks, arrivals[name].steps) for name in names}
+
+
+def _without_arrivals(moving: Component) -> Component:
+    return eqx.tree_at(lambda c: c.arrivals, moving, jax.tree.map(lambda _: None, moving.arrivals))
+
+
+def _where_given(tree: Any) -> Any:
+    return jax.tree.map(lambda x: x is not None, tree, is_leaf=lambda x: x is None)
+
+
+def _entries(component: Component, record: Record, tables: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Which entries of its tables each iteration needs, `-1` for none."""
+    kinds = Kinds(len(component.neurons), len(component.links))
+    entries = {}
+    for p, name in enumerate(component.neurons):
+        if name not in tables:
+            continue
+        entry = jnp.where(record.kind == kinds.arrival(p), record.slot, -1)
+        if component.arrivals[name].own_order:
+            here = record.which[..., None] == iota(component.size(name))[None, None, :]
+            entry = wide = jnp.where(here, entry[..., None], -1)
+        else:
+            wide = entry[..., None]
+        _, *others = tables[name]
+        entries[name] = (entry, *jax.tree.map(lambda _, wide=wide: wide, tuple(others)))
+    return entries
+
+
+def _event(component: Component, record: Record, rows: dict[str, tuple[Any, ...]]) -> _Event:
+    kinds = Kinds(len(component.neurons), len(component.links))
     kind, which, slot = record.kind, record.which, record.slot
     when = jnp.zeros(kind.shape, component.dtype)
     delay = jnp.zeros(kind.shape, component.dtype)
-    kicks: dict[str, dict[str, Array]] = {name: {} for name in names}
+    kicks: dict[str, dict[str, Array]] = {name: {} for name in component.neurons}
     steps: dict[str, Array] = {}
 
     if component.samples.shape[0]:
         taken = kind == Kind.SAMPLE
         when = jnp.where(taken, component.samples[jnp.where(taken, slot, 0)], when)
-    for p, name in enumerate(names):
-        arrivals = component.arrivals[name]
-        if arrivals.time.shape[0] == 0:
-            continue
-        entry = jnp.where(kind == kinds.arrival(p), slot, -1)
-        if arrivals.own_order:
-            entry = jnp.where(which[:, None] == iota(component.size(name))[None, :], entry[:, None], -1)
-        time = take(arrivals.time, entry)
-        when = when + (jnp.sum(time, axis=-1) if arrivals.own_order else time)
-        for port, rows in arrivals.kicks.items():
-            assert not isinstance(rows, Lookup)
-            kicks[name][port] = take(rows, entry)
-        if arrivals.steps is not None:
-            steps[name] = take(arrivals.steps, entry)
+    for name, (time, kick, step) in rows.items():
+        when = when + (jnp.sum(time, axis=-1) if time.ndim == 2 else time)
+        kicks[name].update(kick)
+        if step is not None:
+            steps[name] = step
     for c, link in enumerate(component.links):
         here = kind == kinds.link(c)
         synapse = jnp.where(here, which, 0)
         delay = jnp.where(here, link.delay.reshape(-1)[synapse], delay)
-        rows = jnp.where(here[:, None], _link_rows(link, synapse), 0.0)
+        sent = jnp.where(here[:, None], _link_rows(link, synapse), 0.0)
         into = kicks[link.target]
-        into[link.port] = into[link.port] + rows if link.port in into else rows
+        into[link.port] = into[link.port] + sent if link.port in into else sent
     return _Event(when, delay, kicks, steps)
 
 

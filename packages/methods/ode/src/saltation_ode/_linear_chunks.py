@@ -6,7 +6,7 @@ need not be stored for that; the rest of it is computed again.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,25 +17,52 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Bool
 
 from ._record import iota
+from ._take import add_into, take, taken_shape
 
 
-def linear_chunks(chunk: Callable[..., Any], linear: Any, carry: Any, xs: Any, active: Bool[Array, " C"]) -> Any:
-    """`lax.scan` of `chunk(linear, carry, x) -> carry, y` over the chunks up to the last one that is `active`.
+class Tables(NamedTuple):
+    """Arrays `[N, *t]` and of which entries a chunk needs which: `[C, M, *e]` for each, as in `take`."""
 
-    `chunk` is linear in `linear` and `carry` together, and has no derivative by `xs` or what it closes over. Under
-    `jax.vmap` all samples end together. Outputs of chunks that are not needed are zeros.
+    values: Any
+    entries: Any
+
+
+def linear_chunks(
+    chunk: Callable[..., Any],
+    linear: Any,
+    carry: Any,
+    xs: Any,
+    active: Bool[Array, " C"],
+    *,
+    still: Tables = Tables((), ()),
+    moving: Tables = Tables((), ()),
+) -> Any:
+    """`lax.scan` of `chunk(linear, carry, x, still, moving) -> carry, y` up to the last chunk that is `active`.
+
+    `chunk` is linear in `linear`, `carry` and the entries of the tables `moving` together; it has no derivative by
+    `xs`, the entries of the tables `still` or what it closes over. Under `jax.vmap` all samples end together. Outputs
+    of chunks that are not needed are zeros.
+
+    What each chunk adds to the cotangent of `linear` is as large as that, and what it adds to the cotangent of a table
+    only as large as its entries.
     """
     first = jax.tree.map(lambda x: x[0], xs)
-    traced, (_, like) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first)
-    leaves = [list(traced.consts), *map(jax.tree.leaves, (linear, carry, xs))]
+    like = [
+        jax.tree.map(
+            lambda table, index: jax.ShapeDtypeStruct(taken_shape(table.shape, index.shape[1:]), table.dtype), *tables
+        )
+        for tables in (still, moving)
+    ]
+    traced, (_, ys) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first, *like)
+    leaves = [list(traced.consts), *map(jax.tree.leaves, (linear, carry, xs, *still, *moving))]
     split = len(leaves[2])
 
-    def flat(consts, linear, carry, x):
-        outs = jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, consts))(*linear, *carry, *x)
+    def flat(consts, linear, carry, x, still, moving):
+        outs = jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, consts))(*linear, *carry, *x, *still, *moving)
         return outs[:split], outs[split:]
 
     outs = _loop.bind(needed(active), *sum(leaves, []), chunk=flat, sizes=tuple(map(len, leaves)))
-    parts = (carry, outs[:split]), (like, outs[split:])
+    parts = (carry, outs[:split]), (ys, outs[split:])
     return tuple(jax.tree.unflatten(jax.tree.structure(tree), values) for tree, values in parts)
 
 
@@ -55,92 +82,149 @@ _loop = Primitive("ode_linear_chunks")
 _loop.multiple_results = True
 
 
-def _split(operands, sizes):
-    parts, start = [], 0
-    for size in sizes:
-        parts.append(list(operands[start : start + size]))
-        start += size
-    return parts
+class _Parts(NamedTuple):
+    """The operands behind the number of chunks, or something for each of them; lists."""
+
+    consts: Any
+    linear: Any
+    carry: Any
+    xs: Any
+    still: Any
+    still_entries: Any
+    moving: Any
+    moving_entries: Any
+
+    @staticmethod
+    def of(operands, sizes) -> "_Parts":
+        parts, start = [], 0
+        for size in sizes:
+            parts.append(list(operands[start : start + size]))
+            start += size
+        return _Parts(*parts)
 
 
 def _at(xs, i):
     return [lax.dynamic_index_in_dim(x, i, keepdims=False) for x in xs]
 
 
-def _shapes(parts, chunk):
+def _taken(tables, entries, i):
+    return [take(table, index) for table, index in zip(tables, _at(entries, i), strict=True)]
+
+
+def _shapes(parts: _Parts, chunk):
     """The shapes of a chunk's carry and output."""
-    consts, linear, carry, xs = parts
     shapes = lambda leaves, skip=0: [jax.ShapeDtypeStruct(x.shape[skip:], x.dtype) for x in leaves]  # noqa: E731
-    return jax.eval_shape(chunk, shapes(consts), shapes(linear), shapes(carry), shapes(xs, 1))
+    rows = [
+        [
+            jax.ShapeDtypeStruct(taken_shape(table.shape, index.shape[1:]), table.dtype)
+            for table, index in zip(*tables, strict=True)
+        ]
+        for tables in ((parts.still, parts.still_entries), (parts.moving, parts.moving_entries))
+    ]
+    return jax.eval_shape(chunk, *map(shapes, parts[:3]), shapes(parts.xs, 1), *rows)
 
 
 def _run(number, *operands, chunk, sizes):
-    parts = consts, linear, carry, xs = _split(operands, sizes)
-    length = xs[0].shape[0]
+    parts = _Parts.of(operands, sizes)
+    length = parts.xs[0].shape[0]
     ys = [jnp.zeros((length, *y.shape), y.dtype) for y in _shapes(parts, chunk)[1]]
 
     def body(loop):
         i, carry, ys = loop
-        carry, y = chunk(consts, linear, carry, _at(xs, i))
+        still = _taken(parts.still, parts.still_entries, i)
+        moving = _taken(parts.moving, parts.moving_entries, i)
+        carry, y = chunk(parts.consts, parts.linear, carry, _at(parts.xs, i), still, moving)
         return i + 1, carry, [lax.dynamic_update_index_in_dim(all_, one, i, 0) for all_, one in zip(ys, y)]
 
-    _, carry, ys = lax.while_loop(lambda loop: loop[0] < number, body, (jnp.zeros_like(number), carry, ys))
+    _, carry, ys = lax.while_loop(lambda loop: loop[0] < number, body, (jnp.zeros_like(number), parts.carry, ys))
     return [*carry, *ys]
 
 
 def _abstract(number, *operands, chunk, sizes):
     del number
-    parts = _split(operands, sizes)
+    parts = _Parts.of(operands, sizes)
     carry, ys = _shapes(parts, chunk)
-    length = parts[3][0].shape[0]
+    length = parts.xs[0].shape[0]
     return [ShapedArray(x.shape, x.dtype) for x in carry] + [ShapedArray((length, *y.shape), y.dtype) for y in ys]
 
 
 def _batched(operands, dims, *, chunk, sizes):
     number, *operands = operands
     (size,) = {x.shape[dim] for x, dim in zip(operands, dims[1:], strict=True) if dim is not None}
-    consts, linear, carry, xs = _split(list(zip(operands, dims[1:], strict=True)), sizes)
-    # The batch first; behind the axis over chunks where there is one. A carry always becomes the batch's own.
-    moved = [
+    parts = _Parts.of(list(zip(operands, dims[1:], strict=True)), sizes)
+    # The batch first; behind the axis over chunks where there is one, and last in tables and their entries. A carry
+    # always becomes the batch's own.
+    consts, linear, xs = (
         [x if dim is None else jnp.moveaxis(x, dim, place) for x, dim in part]
-        for part, place in ((consts, 0), (linear, 0), (xs, 1))
+        for part, place in ((parts.consts, 0), (parts.linear, 0), (parts.xs, 1))
+    )
+    carry = [
+        jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in parts.carry
     ]
-    carry = [jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in carry]
-    axes = [[None if dim is None else 0 for _, dim in part] for part in (consts, linear, xs)]
-    each = jax.vmap(chunk, in_axes=(axes[0], axes[1], 0, axes[2]))
-    outs = _loop.bind(number, *moved[0], *moved[1], *carry, *moved[2], chunk=each, sizes=sizes)
+    tables = [[x[..., None] if dim is None else jnp.moveaxis(x, dim, -1) for x, dim in part] for part in parts[4:]]
+    own = [
+        [None if table[1] is None and index[1] is None else 0 for table, index in zip(*part, strict=True)]
+        for part in (parts[4:6], parts[6:8])
+    ]
+    axes = [[None if dim is None else 0 for _, dim in part] for part in (parts.consts, parts.linear, parts.xs)]
+    vmapped = jax.vmap(chunk, in_axes=(axes[0], axes[1], 0, axes[2], *own))
+
+    def each(consts, linear, carry, x, *rows):
+        rows = [
+            [row[..., 0] if axis is None else jnp.moveaxis(row, -1, 0) for row, axis in zip(part, of, strict=True)]
+            for part, of in zip(rows, own, strict=True)
+        ]
+        return vmapped(consts, linear, carry, x, *rows)
+
+    outs = _loop.bind(number, *consts, *linear, *carry, *xs, *sum(tables, []), chunk=each, sizes=sizes)
     return outs, [0] * sizes[2] + [1] * (len(outs) - sizes[2])
 
 
 def _differentiated(primals, tangents, *, chunk, sizes):
-    still = 1 + sizes[0]
-    moving = still + sizes[1] + sizes[2]
-    if not all(type(t) is ad.Zero for t in (*tangents[:still], *tangents[moving:])):
+    number, *operands = primals
+    parts, directions = _Parts.of(operands, sizes), _Parts.of(tangents[1:], sizes)
+    still = (directions.consts, directions.xs, directions.still, directions.still_entries, directions.moving_entries)
+    if not all(type(t) is ad.Zero for part in still for t in part):
         raise TypeError("ODE has first derivatives only: the derivative of its derivative is not defined.")
+    along = parts._replace(
+        linear=[ad.instantiate_zeros(t) for t in directions.linear],
+        carry=[ad.instantiate_zeros(t) for t in directions.carry],
+        moving=[ad.instantiate_zeros(t) for t in directions.moving],
+    )
     outs = _loop.bind(*primals, chunk=chunk, sizes=sizes)
-    directions = [ad.instantiate_zeros(t) for t in tangents[still:moving]]
-    along = _loop.bind(*primals[:still], *directions, *primals[moving:], chunk=chunk, sizes=sizes)
-    return outs, along
+    return outs, _loop.bind(number, *sum(along, []), chunk=chunk, sizes=sizes)
 
 
 def _transposed(cotangents, number, *operands, chunk, sizes):
-    consts, linear, carry, xs = _split(operands, sizes)
-    undefined = [ad.is_undefined_primal(x) for x in (*linear, *carry)]
-    shapes = [x.aval if ad.is_undefined_primal(x) else x for x in (*linear, *carry)]
-    linear, carry = _split([jnp.zeros(x.shape, x.dtype) for x in shapes], sizes[1:3])
+    parts = _Parts.of(operands, sizes)
+    zeros = lambda x: jnp.zeros(x.aval.shape, x.aval.dtype) if ad.is_undefined_primal(x) else x  # noqa: E731
+    linear, carry, tables = ([zeros(x) for x in part] for part in (parts.linear, parts.carry, parts.moving))
     by_carry = [ad.instantiate_zeros(ct) for ct in cotangents[: sizes[2]]]
     by_ys = [ad.instantiate_zeros(ct) for ct in cotangents[sizes[2] :]]
 
     def body(loop):
-        i, by_linear, by_carry = loop
-        x = _at(xs, i)
-        _, pull = jax.vjp(lambda linear, carry: chunk(consts, linear, carry, x), linear, carry)
-        more, by_carry = pull((by_carry, _at(by_ys, i)))
-        return i - 1, [old + new for old, new in zip(by_linear, more)], by_carry
+        i, by_linear, by_tables, by_carry = loop
+        x, still = _at(parts.xs, i), _taken(parts.still, parts.still_entries, i)
+        moving = _taken(tables, parts.moving_entries, i)
 
-    _, by_linear, by_carry = lax.while_loop(lambda loop: loop[0] >= 0, body, (number - 1, linear, by_carry))
-    moving = [by if unknown else None for by, unknown in zip((*by_linear, *by_carry), undefined)]
-    return [None] * (1 + sizes[0]) + moving + [None] * sizes[3]
+        def one(linear, carry, moving):
+            return chunk(parts.consts, linear, carry, x, still, moving)
+
+        _, pull = jax.vjp(one, linear, carry, moving)
+        more, by_carry, by_rows = pull((by_carry, _at(by_ys, i)))
+        by_linear = [old + new for old, new in zip(by_linear, more, strict=True)]
+        entries = _at(parts.moving_entries, i)
+        by_tables = [add_into(*each) for each in zip(by_tables, by_rows, entries, strict=True)]
+        return i - 1, by_linear, by_tables, by_carry
+
+    loop = number - 1, linear, tables, by_carry
+    _, *bars = lax.while_loop(lambda loop: loop[0] >= 0, body, loop)
+    none = {name: [None] * len(part) for name, part in parts._asdict().items()}
+    for name, found in zip(("linear", "moving", "carry"), bars, strict=True):
+        none[name] = [
+            bar if ad.is_undefined_primal(x) else None for bar, x in zip(found, getattr(parts, name), strict=True)
+        ]
+    return [None, *sum(none.values(), [])]
 
 
 _loop.def_impl(_run)

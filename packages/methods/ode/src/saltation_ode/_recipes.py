@@ -87,40 +87,6 @@ def digits(
     )
 
 
-def mnist(
-    *,
-    hidden: int = 100,
-    epochs: int = 20,
-    batch_size: int = 128,
-    learning_rate: float = 0.01,
-    temperature: float = 1.5,
-    keep_firing: float = 1.0,
-    shift: int = 1,
-) -> st.Experiment:
-    """MNIST by first spikes, 784-100-10: the brighter a pixel, the earlier it spikes; dark ones stay silent.
-
-    **Arguments:** `shift`: by how many pixels training images are moved at most; others as in `yinyang`.
-    """
-    once = st.get_neuron("at_most_once")(st.get_neuron("lif")(tau_mem=40.0, tau_syn=20.0))
-    return st.first_spike_experiment(
-        name="ode/mnist",
-        dataset="mnist",
-        sizes=(784 + 1, hidden, 10),
-        neurons=(once, once),
-        encode=lambda x: st.latency(x, t_min=0.0, t_max=20.0, bias=(0.0,), threshold=0.25, inverted=True),
-        weights=(st.normal(60.0, 20.0), st.normal(1.0, 0.5)),
-        t1=240.0,
-        method=ODE(max_spikes=1),
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        keep_firing=keep_firing,
-        augment=functools.partial(st.shifted, pixels=shift) if shift else None,
-        summary=f"MNIST, {hidden} hidden LIF neurons, first-spike cross-entropy",
-    )
-
-
 def yinyang_state(
     *,
     hidden: int = 30,

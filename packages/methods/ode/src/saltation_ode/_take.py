@@ -1,8 +1,10 @@
-"""Reading entries of an array, each at most once: a gather whose transpose writes each entry once.
+"""Reading entries of tables, and adding to them: a gather, and its transpose as a sum into what is there.
 
-JAX's own transpose would add into every place, through lists of indices with one column for each axis of the batch.
-Here the samples of a batch lie side by side, so that a place is one number.
+JAX's own transpose would write into zeros, once for each part of the entries, and through lists of indices with one
+column for each axis of the batch. Here the samples of a batch lie side by side, so that a place is one number.
 """
+
+import math
 
 import jax.numpy as jnp
 from jax.core import ShapedArray
@@ -11,81 +13,99 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float, Int
 
 
-def take(x: Float[Array, "N *s"], index: Int[Array, " M"] | Int[Array, "M *s"]) -> Float[Array, "M *s"]:
-    """The entries `x[index[...], s]`, zeros where an index is outside of `0 .. N - 1`; inside, none may come twice.
+def take(table: Float[Array, "N *t"], index: Int[Array, "M *e"]) -> Float[Array, "M *s"]:
+    """The entries `table[index[m, s], s]` for each `m`, zeros where an index is outside of `0 .. N - 1`.
 
-    An `index` of `[M]` is that of whole rows.
+    Axes `t` and `e` are as many, and one that is 1 long counts as long as the other: so an `index` of `[M, 1]` is that
+    of whole rows.
     """
-    if index.ndim == 1:
-        index = index.reshape(-1, *[1] * (x.ndim - 1))
-    return _take.bind(x, jnp.broadcast_to(index, (index.shape[0], *x.shape[1:])))
+    return _take.bind(table, index)
+
+
+def add_into(table: Float[Array, "N *t"], rows: Float[Array, "M *s"], index: Int[Array, "M *e"]) -> Array:
+    """`table` with the `rows` added to the entries that `take` would read; the transpose of `take`."""
+    return _add.bind(table, rows, index)
+
+
+def taken_shape(table: tuple[int, ...], index: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what `take` returns for operands of these shapes."""
+    return (index[0], *jnp.broadcast_shapes(table[1:], index[1:]))
 
 
 _take = Primitive("ode_take")
-_put = Primitive("ode_put")
+_add = Primitive("ode_add_into")
 
 
-def _places(index: Array, length: int) -> Array:
-    """Where each entry of `index` `[M, *s]` lies in `[length, *s]`, all in one row; behind its end for none."""
-    width = index[0].size
-    lane = jnp.arange(width, dtype=index.dtype).reshape(index.shape[1:])
-    inside = (index >= 0) & (index < length)
-    return jnp.where(inside, index * width + lane[None], length * width).reshape(-1)
+def _places(table: Array, index: Array) -> Array:
+    """Where each entry lies in the table, all in one row; behind its end for none."""
+    shape = taken_shape(table.shape, index.shape)
+    row = math.prod(table.shape[1:])
+    lane, stride = jnp.zeros(shape[1:], index.dtype), row
+    for axis, size in enumerate(table.shape[1:]):
+        stride //= size
+        if size > 1:
+            position = jnp.arange(size, dtype=index.dtype) * stride
+            lane = lane + position.reshape([size if other == axis else 1 for other in range(lane.ndim)])
+    inside = (index >= 0) & (index < table.shape[0])
+    places = jnp.where(inside, index * row, table.size) + jnp.where(inside, lane[None], 0)
+    return places.reshape(-1)
 
 
-def _read(x: Array, index: Array) -> Array:
-    places = _places(index, x.shape[0])
-    return x.reshape(-1).at[places].get(mode="fill", fill_value=0.0).reshape(index.shape)
+def _read(table: Array, index: Array) -> Array:
+    entries = table.reshape(-1).at[_places(table, index)].get(mode="fill", fill_value=0.0)
+    return entries.reshape(taken_shape(table.shape, index.shape))
 
 
-def _write(y: Array, index: Array, *, length: int) -> Array:
-    shape = (length, *index.shape[1:])
-    nothing = jnp.zeros(length * index[0].size, y.dtype)
-    return nothing.at[_places(index, length)].set(y.reshape(-1), mode="drop").reshape(shape)
+def _write(table: Array, rows: Array, index: Array) -> Array:
+    return table.reshape(-1).at[_places(table, index)].add(rows.reshape(-1), mode="drop").reshape(table.shape)
 
 
-def _side_by_side(operands, dims):
-    """Every operand with the batch as its last axis."""
-    (size,) = {x.shape[dim] for x, dim in zip(operands, dims, strict=True) if dim is not None}
-    return [
-        jnp.broadcast_to(x[..., None], (*x.shape, size)) if dim is None else jnp.moveaxis(x, dim, -1)
-        for x, dim in zip(operands, dims, strict=True)
-    ]
+def _last(x: Array, dim: int | None) -> Array:
+    """The batch as the last axis; one that is 1 long where there is none."""
+    return x[..., None] if dim is None else jnp.moveaxis(x, dim, -1)
 
 
 def _take_batched(operands, dims):
-    x, index = _side_by_side(operands, dims)
-    return _take.bind(x, index), index.ndim - 1
+    table, index = (_last(x, dim) for x, dim in zip(operands, dims, strict=True))
+    return _take.bind(table, index), index.ndim - 1
 
 
-def _put_batched(operands, dims, *, length):
-    y, index = _side_by_side(operands, dims)
-    return _put.bind(y, index, length=length), index.ndim - 1
+def _add_batched(operands, dims):
+    (size,) = {x.shape[dim] for x, dim in zip(operands, dims, strict=True) if dim is not None}
+    table, rows, index = (_last(x, dim) for x, dim in zip(operands, dims, strict=True))
+    table, rows = (jnp.broadcast_to(x, (*x.shape[:-1], size)) for x in (table, rows))
+    return _add.bind(table, rows, index), table.ndim - 1
 
 
-def _take_transposed(cotangent, x, index):
+def _take_transposed(cotangent, table, index):
     if type(cotangent) is ad.Zero:
         return None, None
-    return _put.bind(cotangent, index, length=x.aval.shape[0]), None
+    return _add.bind(jnp.zeros(table.aval.shape, cotangent.dtype), cotangent, index), None
 
 
-def _put_transposed(cotangent, y, index, *, length):
-    del y, length
+def _add_differentiated(primals, tangents):
+    table, rows, index = primals
+    by_table, by_rows = (ad.instantiate_zeros(t) for t in tangents[:2])
+    return _add.bind(table, rows, index), _add.bind(by_table, by_rows, index)
+
+
+def _add_transposed(cotangent, table, rows, index):
     if type(cotangent) is ad.Zero:
-        return None, None
-    return _take.bind(cotangent, index), None
+        return None, None, None
+    by_table = cotangent if ad.is_undefined_primal(table) else None
+    return by_table, _take.bind(cotangent, index) if ad.is_undefined_primal(rows) else None, None
 
 
 _take.def_impl(_read)
-_take.def_abstract_eval(lambda x, index: ShapedArray(index.shape, x.dtype))
+_take.def_abstract_eval(lambda table, index: ShapedArray(taken_shape(table.shape, index.shape), table.dtype))
 mlir.register_lowering(_take, mlir.lower_fun(_read, multiple_results=False))
 batching.primitive_batchers[_take] = _take_batched
-ad.defjvp(_take, lambda tangent, x, index: _take.bind(tangent, index), None)
+ad.defjvp(_take, lambda tangent, table, index: _take.bind(tangent, index), None)
 ad.primitive_transposes[_take] = _take_transposed
 
-_put.def_impl(_write)
-_put.def_abstract_eval(lambda y, index, *, length: ShapedArray((length, *index.shape[1:]), y.dtype))
-mlir.register_lowering(_put, mlir.lower_fun(_write, multiple_results=False))
-batching.primitive_batchers[_put] = _put_batched
-ad.defjvp(_put, lambda tangent, y, index, *, length: _put.bind(tangent, index, length=length), None)
-ad.primitive_transposes[_put] = _put_transposed
+_add.def_impl(_write)
+_add.def_abstract_eval(lambda table, rows, index: ShapedArray(table.shape, table.dtype))
+mlir.register_lowering(_add, mlir.lower_fun(_write, multiple_results=False))
+batching.primitive_batchers[_add] = _add_batched
+ad.primitive_jvps[_add] = _add_differentiated
+ad.primitive_transposes[_add] = _add_transposed

@@ -77,3 +77,4 @@ def saltation_recipes() -> Iterator[RecipeSpec]:
         "MNIST by first spikes, 784-100-10",
         reproduces="Göltz et al. 2021 (784-350-10: 97.1 %)",
     )
+    yield RecipeSpec("ode/mnist-egru", "saltation_ode:mnist_egru", "MNIST by event-based gated units, 784-100-10")
