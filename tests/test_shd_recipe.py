@@ -1,16 +1,20 @@
-"""The recipe of the Spiking Heidelberg Digits, on a small file in the published format."""
+"""The recipes of the Spiking Heidelberg Digits, on a small file in the published format, and of generated bursts."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import saltation as st
 from saltation_train import Recipe, train
 
-h5py = pytest.importorskip("h5py")
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Two words: a sweep up or down through the 700 units within 30 ms."""
+    h5py = pytest.importorskip("h5py")
     random = np.random.default_rng(0)
     for name, number in (("train", 12), ("test", 4)):
         labels = np.arange(number) % 2
@@ -41,3 +45,23 @@ def test_it_trains_on_events_of_a_file(folder, tmp_path):
     assert not run.test.failed and not run.metrics[0]["failed"]
     # Delays are trained as well.
     assert run.summary["parameters"] == 700 * 6 + 6 * 20 + 6 * 6 + 700 + 6
+
+
+def test_it_trains_on_bursts(tmp_path):
+    sizes = {"train_size": 12, "test_size": 4, "validation_size": 4, "events": 1500}
+    options = sizes | {"hidden": 6, "epochs": 2, "batch_size": 6, "t1": 40.0, "max_spikes": 12}
+    run = train(Recipe("ode/shd-like", options), seed=0, out=tmp_path / "run", progress=False, report=False)
+    assert run.test.output.shape == (4, 20) and not any(line["failed"] for line in run.metrics)
+    assert run.metrics[-1]["train_loss"] < run.metrics[0]["train_loss"]
+
+
+@pytest.mark.slow
+def test_it_learns_what_counts_do_not_tell(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from _counts import count_accuracy
+
+    sizes = {"train_size": 832, "test_size": 200, "validation_size": 32}
+    run = train(
+        Recipe("ode/shd-like", sizes | {"epochs": 2}), seed=0, out=tmp_path / "run", progress=False, report=False
+    )
+    assert run.summary["test_accuracy"] >= count_accuracy(st.get_dataset("shd_like")(**sizes)) + 0.2

@@ -20,6 +20,7 @@ from ._n_mnist import load_n_mnist as load_n_mnist
 from ._n_mnist import read_events as read_events
 from ._shd import load_shd as load_shd
 from ._shd import read_shd as read_shd
+from ._shd_like import load_shd_like as load_shd_like
 from ._sine import load_sine as load_sine
 from ._yinyang import generate_yinyang as generate_yinyang
 from ._yinyang import load_yinyang as load_yinyang

@@ -7,6 +7,7 @@ import numpy as np
 
 from saltation import DataError, Dataset, Split
 
+from ._events import padded_events
 from ._folders import find_folder
 from ._sizes import check_size
 
@@ -72,12 +73,12 @@ def load_shd(
     room = max(len(times) for times, _ in train[0] + test[0])
     chosen = np.zeros(len(train[0]), bool)
     chosen[np.linspace(0, len(train[0]) - 1, validation_size).round().astype(int)] = True
-    inputs, targets = _padded(train[0], room), train[1]
+    inputs, targets = padded_events(train[0], room), train[1]
     return Dataset(
         name="shd",
         train=Split(inputs=inputs[~chosen], targets=targets[~chosen]),
         validation=Split(inputs=inputs[chosen], targets=targets[chosen]),
-        test=Split(inputs=_padded(test[0], room), targets=test[1]),
+        test=Split(inputs=padded_events(test[0], room), targets=test[1]),
         classes=tuple(f"{word} ({language})" for language in ("German", "English") for word in range(10)),
     )
 
@@ -147,15 +148,6 @@ def _recording(path: Path, row: int, times: np.ndarray, units: np.ndarray) -> tu
         )
     order = np.argsort(times, kind="stable")
     return times[order], units[order]
-
-
-def _padded(recordings: list[tuple[np.ndarray, np.ndarray]], room: int) -> np.ndarray:
-    """`[n, room, 2]`: time and unit."""
-    inputs = np.empty((len(recordings), room, 2), np.float32)
-    inputs[..., 0], inputs[..., 1] = np.inf, -1
-    for row, (times, units) in enumerate(recordings):
-        inputs[row, : len(times), 0], inputs[row, : len(units), 1] = times, units
-    return inputs
 
 
 def _h5py() -> Any:

@@ -39,6 +39,12 @@ def saltation_datasets() -> Iterable[DatasetSpec]:
         source="Cramer et al.: The Heidelberg spiking data sets, IEEE TNNLS 33, 2022",
     )
     yield DatasetSpec(
+        name="shd_like",
+        target="saltation_datasets:load_shd_like",
+        summary="bursts of 700 units whose timing tells 20 classes apart; generated; 2000 / 250 / 500 samples",
+        source="after Cramer et al.: The Heidelberg spiking data sets, IEEE TNNLS 33, 2022",
+    )
+    yield DatasetSpec(
         name="digits",
         target="saltation_datasets:load_digits",
         summary="handwritten digits of 8 x 8 pixels in 10 classes; packaged; 1197 / 300 / 300 images",

@@ -71,12 +71,11 @@ def _outcome(method, neuron, at, delay, t1, save, count, direction):
     return solution, jacobian, push_forward(direction)
 
 
-def _solved(case, method=ODE(), *, recurrent=True):
+def _solved(case, method=ODE(), *, recurrent=True, delay=None):
     at = _arguments(case, recurrent=recurrent)
     rng = np.random.default_rng(0)
     direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), at)
-    delay = None
-    if case["model"] == "LIF" and recurrent:
+    if case["model"] == "LIF" and recurrent and delay is None:
         # Zeros where there is no delay: one compiled function serves both networks.
         delay = st.Delay(jnp.asarray(case["rec_delay"] or np.zeros((2, 2)), float))
     save = st.Save(states_at=jnp.asarray([sample["t"] for sample in case["state_samples"]]))
@@ -116,6 +115,23 @@ def _check_states(case, solution, atol):
 def test_spike_times(solved):
     case, solution, *_ = solved
     _check_spikes(case, solution, TOLERANCES[case["name"]][0])
+
+
+def test_slices_meet_the_reference():
+    # Connections from a neuron to itself, of weight 0, have another delay here: their gradients do not count.
+    case = CASES["lif_tau20_10_delay"]
+    delays = np.asarray(case["rec_delay"]) + 5.0 * np.eye(2)
+    solution, jacobian, along, direction = _solved(case, ODE(slices=True), delay=st.Delay(delays, minimum=1.5))
+    _check_spikes(case, solution, 1e-9)
+    _check_states(case, solution, 1e-9)
+    total = sum(
+        np.sum(np.asarray(jacobian[name]) * np.asarray(direction[name]), axis=tuple(range(1, jacobian[name].ndim)))
+        for name in jacobian
+    )
+    np.testing.assert_allclose(along, total, rtol=1e-10)
+    own = np.eye(2)[None] == 1
+    jacobian["w_rec"] = np.where(own, np.asarray(case["gradients"]["dt_dw_rec"]), jacobian["w_rec"])
+    _check_gradients(case, jacobian, 1e-9)
 
 
 def test_gradients(solved):

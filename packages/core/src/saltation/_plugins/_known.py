@@ -68,6 +68,7 @@ KNOWN = (
                 "cifar100",
                 "grasshopper",
                 "shd",
+                "shd_like",
             )
         },
     ),

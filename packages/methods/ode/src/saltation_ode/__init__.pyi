@@ -5,6 +5,7 @@ from ._recipes import digits as digits
 from ._recipes import yinyang as yinyang
 from ._recipes import yinyang_state as yinyang_state
 from ._shd_recipe import shd as shd
+from ._shd_recipe import shd_like as shd_like
 from ._task_recipes import delayed_xor as delayed_xor
 from ._task_recipes import dendritic_xor as dendritic_xor
 from ._task_recipes import regression as regression

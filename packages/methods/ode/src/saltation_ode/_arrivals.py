@@ -127,5 +127,6 @@ def internal_links(network: st.Network, members: tuple[str, ...], dtype) -> tupl
                 delay = delay + per_target.astype(dtype)[None, :]
             if per_synapse is not None:
                 delay = delay + per_synapse.astype(dtype)
-        links.append(Link(connection.source, connection.target, connection.port, kicks, delay))
+        minimum = 0.0 if connection.delay is None else float(connection.delay.minimum)
+        links.append(Link(connection.source, connection.target, connection.port, kicks, delay, minimum))
     return tuple(links)

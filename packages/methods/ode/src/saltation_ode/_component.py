@@ -45,13 +45,17 @@ class Arrivals(eqx.Module):
 
 
 class Link(eqx.Module):
-    """A connection inside a component: `kicks[pre, post]`, and its delay `[pre]` or `[pre, post]`."""
+    """A connection inside a component: `kicks[pre, post]`, and its delay `[pre]` or `[pre, post]`.
+
+    No delay is below `minimum`, a number.
+    """
 
     source: str = eqx.field(static=True)
     target: str = eqx.field(static=True)
     port: str = eqx.field(static=True)
     kicks: Float[Array, "pre post"]
     delay: Float[Array, "pre *post"]
+    minimum: float = eqx.field(static=True, default=0.0)
 
 
 class Component(eqx.Module):

@@ -14,6 +14,7 @@ class Flags(NamedTuple):
     max_steps_reached: Array
     diverged: Array
     guard_at_start: Array
+    short_delay: Array | bool = False  # a delay is below its minimum
 
 
 class Summary(NamedTuple):

@@ -27,7 +27,7 @@ def check_start(neurons: dict[str, st.AbstractNeuron], state: dict[str, Any]) ->
 
 def result_of(flags: list[Flags], stimulus, network, samples: Array, t1: float, final) -> st.RESULTS:
     """How a solve ended, the gravest of what went wrong."""
-    total = Flags(*(jnp.any(jnp.stack(each)) for each in zip(*flags, strict=True)))
+    total = Flags(*(jnp.any(jnp.stack([jnp.asarray(flag) for flag in each])) for each in zip(*flags, strict=True)))
     times = [source.time for source in stimulus.values() if isinstance(source, st.Spikes)]
     currents = [source for source in stimulus.values() if isinstance(source, st.Current)]
     # Comparisons with NaN are false, so each test is written as what must hold.
@@ -42,7 +42,7 @@ def result_of(flags: list[Flags], stimulus, network, samples: Array, t1: float, 
         (total.max_spikes_reached, st.RESULTS.max_spikes_reached),
         (total.diverged | ~finite, st.RESULTS.diverged),
         (bad_samples, st.RESULTS.bad_save_times),
-        (~good_input, st.RESULTS.non_finite_input),
+        (~good_input | total.short_delay, st.RESULTS.non_finite_input),
     ):
         result = st.RESULTS.where(failed, outcome, result)
     return result

@@ -63,6 +63,11 @@ def saltation_recipes() -> Iterator[RecipeSpec]:
         "ode/shd", "saltation_ode:shd", "spoken digits as spikes, recurrent LIF neurons with trainable delays"
     )
     yield RecipeSpec(
+        "ode/shd-like",
+        "saltation_ode:shd_like",
+        "the timing of 700 units' bursts, by the network of ode/shd; generated",
+    )
+    yield RecipeSpec(
         "ode/yinyang-state", "saltation_ode:yinyang_state", "Yin-Yang read from membrane potentials of LIF neurons"
     )
     yield RecipeSpec("ode/digits", "saltation_ode:digits", "8 x 8 handwritten digits by first spikes, offline")
