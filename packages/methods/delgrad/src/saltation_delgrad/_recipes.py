@@ -17,7 +17,7 @@ def yinyang_w(
     epochs: int = 300,
     batch_size: int = 150,
     learning_rate: float = 0.02,
-    temperature: float = 1.0,
+    temperature: float = 0.5,
     keep_firing: float = 20.0,
 ) -> st.Experiment:
     """Yin-Yang by first spikes, trained in its weights alone."""
@@ -43,7 +43,7 @@ def _yinyang_with_delays(delay: str, what: str) -> Callable[..., st.Experiment]:
         batch_size: int = 150,
         learning_rate: float = 0.02,
         delay_rate: float = 0.02,
-        temperature: float = 1.0,
+        temperature: float = 0.5,
         keep_firing: float = 20.0,
     ) -> st.Experiment:
         return _yinyang(

@@ -43,7 +43,7 @@ def follow_slices(
     number = restore(moving).samples.shape[0]
     nothing = jnp.zeros((number, *v.shape), v.dtype)
 
-    def chunk(directions, carry, x):
+    def chunk(directions, carry, x, *_):
         record, before = x
         events = jax.jvp(lambda moving: gather(restore(moving), record), (moving,), (directions,))
 

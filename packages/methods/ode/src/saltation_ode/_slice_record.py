@@ -54,12 +54,13 @@ class Gathered(NamedTuple):
 def gather(layer: SliceLayer, slices: Slices) -> Gathered:
     """For any number of slices at once: inside of a loop its transpose would write into all weights for each slice."""
     entry = _entries(layer, slices)
-    time = take(layer.time, entry.reshape(-1, *layer.time.shape[1:])).reshape(entry.shape)
+    index = entry.reshape(-1, *layer.time.shape[1:])
+    time = take(layer.time, index).reshape(entry.shape)
     if isinstance(layer.external, Lookup):
         unit = jnp.where(entry >= 0, layer.external.index[jnp.maximum(entry, 0)], -1)
         rows = jax.vmap(layer.external.synapse.kick)(unit.reshape(-1)).astype(layer.v.dtype)
     else:
-        rows = take(layer.external, entry.reshape(-1, *layer.time.shape[1:]))
+        rows = take(layer.external, index if index.ndim == 2 else index[:, None])
     wire = jnp.maximum(slices.wires, 0) // layer.max_spikes
     return Gathered(time, rows.reshape(*entry.shape[: slices.start.ndim + 1], -1), layer.delay[wire], layer.kicks[wire])
 
