@@ -31,8 +31,8 @@ DOCS_TOOLS = ["latex2mathml", "mkdocs-material", "mkdocstrings[python]", "ruff"]
 PACKAGES = packages()
 RECIPES_OF_DEMO = ["ode/digits", "ode/yinyang"]
 
-# One worker a core, but not more than the memory of a small machine holds; tests of one file share what they compiled.
-PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+# One worker a core of a small machine, each with several GB; tests of one file share what they compiled.
+PARALLEL = ["-n", "2", "--dist", "loadfile"]
 
 
 @nox.session

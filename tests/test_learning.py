@@ -12,8 +12,8 @@ from saltation_train import Recipe, train
 # Recipe, shorter settings, and the test accuracy that they reach with some room to spare.
 SHORT = {
     "ode/yinyang": ({"epochs": 8}, 0.8),
-    "ode/yinyang-state": ({"epochs": 8}, 0.55),
-    "ode/yinyang-qif": ({"epochs": 2, "hidden": 10}, 0.5),
+    "ode/yinyang-state": ({"epochs": 4}, 0.55),
+    "ode/yinyang-qif": ({"epochs": 1, "hidden": 10, "batch_size": 25}, 0.65),
     "ode/dendritic-xor": ({"epochs": 20}, 1.0),
     "ode/digits": ({"epochs": 8, "hidden": 50}, 0.85),
     "equilibrium/digits": ({"epochs": 8}, 0.9),
@@ -28,7 +28,8 @@ def test_a_recipe_learns(recipe, tmp_path):
     options, goal = SHORT[recipe]
     run = train(Recipe(recipe, options), seed=0, out=tmp_path / "run", progress=False, report=False)
     losses = [line["train_loss"] for line in run.metrics]
-    assert run.summary["test_accuracy"] >= goal and losses[-1] < losses[0]
+    assert run.summary["test_accuracy"] >= goal
+    assert len(losses) == 1 or losses[-1] < losses[0]
     assert not any(line["failed"] for line in run.metrics), "some samples could not be solved"
 
 

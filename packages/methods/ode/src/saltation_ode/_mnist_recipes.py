@@ -81,9 +81,9 @@ def mnist_egru(
             "out": st.get_neuron("lif")(_CLASSES, tau_mem=20.0, tau_syn=10.0, v_threshold=1e6),
         }
         connections = [
-            st.Connection("in", "hidden", st.Dense(st.normal(0.05, 0.15)(to_candidate, 784, hidden))),
-            st.Connection("in", "hidden", st.Dense(st.normal(0.0, 0.1)(to_gate, 784, hidden)), port="update"),
-            st.Connection("hidden", "out", st.Dense(st.normal(0.0, 0.5)(to_output, hidden, _CLASSES))),
+            st.Connection("in", "hidden", st.Dense(st.normal(20.0, 4.0)(to_candidate, 784, hidden))),
+            st.Connection("in", "hidden", st.Dense(st.normal(0.0, 3.0)(to_gate, 784, hidden)), port="update"),
+            st.Connection("hidden", "out", st.Dense(st.normal(0.0, 5.0)(to_output, hidden, _CLASSES))),
         ]
         return st.Model(st.Network({"in": 784}, neurons, connections, ["out"]), st.Membrane("out"))
 
