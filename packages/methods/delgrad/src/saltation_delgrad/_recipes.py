@@ -107,7 +107,7 @@ def digits(
 def mnist(
     *,
     hidden: int = 350,
-    epochs: int = 20,
+    epochs: int = 30,
     batch_size: int = 128,
     learning_rate: float = 0.02,
     temperature: float = 0.7,

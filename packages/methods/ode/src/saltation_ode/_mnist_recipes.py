@@ -17,7 +17,7 @@ _CLASSES = 10
 def mnist(
     *,
     hidden: int = 100,
-    epochs: int = 20,
+    epochs: int = 30,
     batch_size: int = 128,
     learning_rate: float = 0.02,
     temperature: float = 0.7,
