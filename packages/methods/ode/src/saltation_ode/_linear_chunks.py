@@ -219,12 +219,12 @@ def _transposed(cotangents, number, *operands, chunk, sizes):
 
     loop = number - 1, linear, tables, by_carry
     _, *bars = lax.while_loop(lambda loop: loop[0] >= 0, body, loop)
-    none = {name: [None] * len(part) for name, part in parts._asdict().items()}
+    by: dict[str, list[Any]] = {name: [None] * len(part) for name, part in parts._asdict().items()}
     for name, found in zip(("linear", "moving", "carry"), bars, strict=True):
-        none[name] = [
+        by[name] = [
             bar if ad.is_undefined_primal(x) else None for bar, x in zip(found, getattr(parts, name), strict=True)
         ]
-    return [None, *sum(none.values(), [])]
+    return [None, *sum(by.values(), [])]
 
 
 _loop.def_impl(_run)
