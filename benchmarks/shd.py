@@ -45,6 +45,7 @@ def main() -> None:
         results["learning"] = learning(args)
     else:
         results |= {"machine": machine(), "rounds": args.rounds, "step": steps(args)}
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
     (args.results / "shd.md").write_text(page(results))
     print(page(results))
