@@ -23,12 +23,12 @@ def share(rows: Array) -> Array:
 
 def total(tree: PyTree) -> PyTree:
     """The sum of each array over all devices."""
-    return _packed(lambda x: lax.psum(x, AXIS), tree)
+    return _packed(jnp.add, lax.psum, tree)
 
 
 def least(tree: PyTree) -> PyTree:
     """The smallest value of each entry on any device."""
-    return _packed(lambda x: lax.pmin(x, AXIS), tree)
+    return _packed(jnp.minimum, lax.pmin, tree)
 
 
 def anywhere(flag: Bool[Array, ""]) -> Bool[Array, ""]:
@@ -43,14 +43,22 @@ def gathered(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: lax.all_gather(x, AXIS, tiled=True) if eqx.is_array(x) else x, tree)
 
 
-def _packed(reduce: Callable[[Array], Array], tree: PyTree) -> PyTree:
-    """All arrays of one dtype travel as one: over a network each message costs more than what is in it."""
+def _packed(join: Callable[[Array, Array], Array], reduce: Callable[[Array, str], Array], tree: PyTree) -> PyTree:
+    """All arrays of one dtype travel as one: over a network each message costs more than what is in it.
+
+    Two devices exchange what they have and `join` it, in one message each way; more of them `reduce` it.
+    """
     leaves, structure = jax.tree.flatten(tree)
-    if lax.axis_size(AXIS) == 1:
+    devices = lax.axis_size(AXIS)
+    if devices == 1:
         return tree
     for dtype in {leaf.dtype for leaf in leaves}:
         chosen = [i for i, leaf in enumerate(leaves) if leaf.dtype == dtype]
-        packed = reduce(jnp.concatenate([leaves[i].reshape(-1) for i in chosen]))
+        packed = jnp.concatenate([leaves[i].reshape(-1) for i in chosen])
+        if devices == 2:
+            packed = join(packed, lax.ppermute(packed, AXIS, [(0, 1), (1, 0)]))
+        else:
+            packed = reduce(packed, AXIS)
         start = 0
         for i in chosen:
             stop = start + leaves[i].size
