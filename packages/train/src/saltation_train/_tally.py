@@ -47,24 +47,27 @@ class Tally(eqx.Module):
 def empty_tally(task: Task) -> Tally:
     """A tally of nothing, with the populations that this task's solutions report on."""
     outcome = outcome_shapes(task)
-    # NumPy's arrays: JAX would compile something for each of these shapes.
-    zero = np.zeros((), np.int32)
-    tally: Any = Tally(
+    zero = _full((), 0, jnp.int32)
+    return Tally(
         seen=zero,
         counted=zero,
         correct=zero,
-        loss=np.zeros((), task.dtype),
-        codes=np.zeros(len(RESULT_NAMES), np.int32),
+        loss=_full((), 0.0, task.dtype),
+        codes=_full(len(RESULT_NAMES), 0, jnp.int32),
         skipped=zero,
         remedied=zero,
-        spikes={name: np.zeros(count.shape[1:], np.int32) for name, count in outcome.spike_count.items()},
-        min_slope={name: np.full((), np.inf, slope.dtype) for name, slope in outcome.min_slope.items()},
+        spikes={name: _full(count.shape[1:], 0, jnp.int32) for name, count in outcome.spike_count.items()},
+        min_slope={name: _full((), np.inf, slope.dtype) for name, slope in outcome.min_slope.items()},
         flat=dict.fromkeys(outcome.flat, zero),
-        health={name: np.zeros((), count.dtype) for name, count in outcome.health.items()},
-        bad=np.full(len(jax.tree.leaves(task.parameters)), -1, np.int32),
-        broken=np.zeros((), bool),
+        health={name: _full((), 0.0, count.dtype) for name, count in outcome.health.items()},
+        bad=_full(len(jax.tree.leaves(task.parameters)), -1, jnp.int32),
+        broken=_full((), False, bool),
     )
-    return tally
+
+
+def _full(shape: Any, value: Any, dtype: Any) -> Array:
+    # By way of NumPy: JAX would compile something for each shape.
+    return jnp.asarray(np.full(shape, value, dtype))
 
 
 def outcome_shapes(task: Task) -> Outcome:
