@@ -12,6 +12,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+import jax
 import matplotlib
 
 matplotlib.use("Agg")
@@ -36,11 +37,14 @@ def main() -> None:
     runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     done = {(run["kind"], run["hidden"], run["seed"]) for run in runs}
     wanted = [(kind, hidden, seed) for hidden in args.hidden for kind in args.kinds for seed in args.seeds]
-    for kind, hidden, seed in [] if args.draw else [one for one in wanted if one not in done]:
-        runs.append(trained(kind, hidden, seed))
-        RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        RESULTS.write_text(json.dumps(runs, indent=1) + "\n")
-        print(runs[-1], flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # The seeds of a network are one program.
+        jax.config.update("jax_compilation_cache_dir", folder)
+        for kind, hidden, seed in [] if args.draw else [one for one in wanted if one not in done]:
+            runs.append(trained(kind, hidden, seed))
+            RESULTS.parent.mkdir(parents=True, exist_ok=True)
+            RESULTS.write_text(json.dumps(runs, indent=1) + "\n")
+            print(runs[-1], flush=True)
     draw(runs)
 
 

@@ -15,8 +15,8 @@ def yinyang_w(
     *,
     hidden: int = 30,
     epochs: int = 300,
-    batch_size: int = 150,
-    learning_rate: float = 0.02,
+    batch_size: int = 50,
+    learning_rate: float = 0.05,
     temperature: float = 0.5,
     keep_firing: float = 20.0,
 ) -> st.Experiment:
@@ -40,8 +40,8 @@ def _yinyang_with_delays(delay: str, what: str) -> Callable[..., st.Experiment]:
         *,
         hidden: int = 30,
         epochs: int = 300,
-        batch_size: int = 150,
-        learning_rate: float = 0.02,
+        batch_size: int = 50,
+        learning_rate: float = 0.05,
         delay_rate: float = 0.02,
         temperature: float = 0.5,
         keep_firing: float = 20.0,
@@ -74,7 +74,7 @@ def digits(
     batch_size: int = 64,
     learning_rate: float = 0.01,
     temperature: float = 2.0,
-    keep_firing: float = 1.0,
+    keep_firing: float = 10.0,
     noise: float = 0.2,
 ) -> st.Experiment:
     """Handwritten digits of 8 x 8 pixels by first spikes: the brighter a pixel, the earlier it spikes.

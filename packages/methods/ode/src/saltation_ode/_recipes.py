@@ -56,7 +56,7 @@ def digits(
     batch_size: int = 64,
     learning_rate: float = 0.01,
     temperature: float = 2.0,
-    keep_firing: float = 1.0,
+    keep_firing: float = 10.0,
     noise: float = 0.2,
 ) -> st.Experiment:
     """Handwritten digits of 8 x 8 pixels by first spikes: the brighter a pixel, the earlier it spikes.

@@ -1,0 +1,109 @@
+"""Trains from a start at which every hidden neuron is silent in every sample (`python benchmarks/silent_start.py`).
+
+The recipes' own hidden weights are made a tenth as large, or as small as it takes; then the recipes train as they are,
+with what they have against silent neurons, `st.keep_firing`. A run counts as a success if its test accuracy is within
+one point of the mean of runs from the recipes' own start. Runs are kept in benchmarks/results/silent_start.json, so
+one that was interrupted goes on; benchmarks/results/silent_start.md has the table.
+"""
+
+import argparse
+import dataclasses
+import json
+import tempfile
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import saltation as st
+from saltation_train import Recipe, train
+from saltation_train._prepare import Task, prepare
+
+RECIPES = ("delgrad/yinyang-w", "delgrad/digits")
+FACTOR = 0.1
+POINT = 0.01
+RESULTS = Path(__file__).parent / "results" / "silent_start.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), help="(%(default)s)")
+    parser.add_argument("--seeds", type=int, default=20, help="from silence (%(default)s)")
+    parser.add_argument("--own", type=int, default=5, help="seeds from the recipes' own start (%(default)s)")
+    arguments = parser.parse_args()
+    runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    done = {(run["recipe"], run["silent"], run["seed"]) for run in runs}
+    starts = ((False, arguments.own), (True, arguments.seeds))
+    wanted = [(recipe, silent, s) for recipe in arguments.recipes for silent, seeds in starts for s in range(seeds)]
+    with tempfile.TemporaryDirectory() as folder:
+        # All runs of a recipe are one program.
+        jax.config.update("jax_compilation_cache_dir", folder)
+        for recipe, silent, seed in [one for one in wanted if one not in done]:
+            runs.append({"recipe": recipe, "silent": silent, "seed": seed, **trained(recipe, silent, seed)})
+            RESULTS.write_text(json.dumps(runs, indent=1) + "\n")
+            print(runs[-1], flush=True)
+    table = tabulate(runs)
+    RESULTS.with_suffix(".md").write_text(table)
+    print(table)
+
+
+def trained(recipe: str, silent: bool, seed: int) -> dict[str, float]:
+    """A run's test accuracy, and the share of hidden (sample, neuron) pairs that were silent before it."""
+    experiment = Recipe(recipe).build()
+    if silent:
+        experiment = dataclasses.replace(experiment, model=weakened(experiment, FACTOR))
+    with tempfile.TemporaryDirectory() as folder:
+        share = silent_share(prepare(experiment, seed=seed))
+        if silent and share < 1:
+            raise SystemExit(f"{recipe}, seed {seed}: some hidden neurons spike at the start; expected none.")
+        summary = train(experiment, seed=seed, out=Path(folder) / "run", progress=False, report=False).summary
+    return {"silent_share": round(share, 4), "test_accuracy": round(summary["test_accuracy"], 4)}
+
+
+def weakened(experiment: st.Experiment, factor: float):
+    """The experiment's model with `factor` times the weights into its first layer."""
+
+    def model(key):
+        first = lambda model: model.network.connections[0].synapse.weight  # noqa: E731
+        found = experiment.model(key)
+        return eqx.tree_at(first, found, factor * first(found))
+
+    return model
+
+
+def silent_share(task: Task) -> float:
+    """At the start, the share of pairs of a training sample and a hidden neuron that does not spike in it."""
+    experiment, model, inputs = task.experiment, task.model(task.parameters), task.dataset.train.inputs
+
+    def hidden(x, key):
+        stimulus = experiment.encoder(x, key)
+        solution = experiment.method.solve(model.network, stimulus, t1=experiment.t1, throw=False)
+        return [solution.spikes[name].count() for name in model.network.neurons if name not in model.network.outputs]
+
+    counts = jax.jit(jax.vmap(hidden))(jnp.asarray(inputs), jax.random.split(jax.random.key(0), len(inputs)))
+    return float(np.mean([np.mean(np.asarray(count) == 0) for count in counts]))
+
+
+def tabulate(runs: list[dict]) -> str:
+    lines = [
+        "| recipe | its own start | from silence, mean | least | within 1 point |",
+        "|---|---|---|---|---|",
+    ]
+    for recipe in dict.fromkeys(run["recipe"] for run in runs):
+        own, silent = (
+            [run["test_accuracy"] for run in runs if run["recipe"] == recipe and run["silent"] is start]
+            for start in (False, True)
+        )
+        if own and silent:
+            near = sum(accuracy >= np.mean(own) - POINT for accuracy in silent)
+            lines.append(
+                f"| `{recipe}` | {100 * np.mean(own):.1f} % ({len(own)} seeds) | {100 * np.mean(silent):.1f} % | "
+                f"{100 * min(silent):.1f} % | {near} of {len(silent)} seeds |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
