@@ -68,14 +68,15 @@ def test_late_times_neither_overflow_nor_give_nan(taus, form):
         cast = (lambda tau, dtype=dtype: jnp.asarray(tau, dtype)) if form is FORMS["traced"] else float
         args = [jnp.asarray(x, dtype) for x in (0.5, 2.0, 1e6, 0.25)]
         arrays = (*args, *(cast(tau) for tau in taus))
-        v, i = lif_flow(*arrays)
-        np.testing.assert_allclose([v, i], [0.25, 0.0], atol=1e-6)
         count = 6 if form is FORMS["traced"] else 4
-        for output in (0, 1):
-            argnums = tuple(n for n in range(6) if n < count)
-            one = lambda *a, output=output: lif_flow(*a)[output]  # noqa: E731
-            gradient = jax.jit(jax.grad(one, argnums), static_argnums=tuple(range(count, 6)))(*arrays)
-            assert all(np.isfinite(g) for g in gradient)
+
+        @functools.partial(jax.jit, static_argnums=tuple(range(count, 6)))
+        def flow(*arrays):
+            return jax.jacrev(lambda *a: (lif_flow(*a), lif_flow(*a)), tuple(range(count)), has_aux=True)(*arrays)
+
+        gradients, flown = flow(*arrays)
+        np.testing.assert_allclose(flown, [0.25, 0.0], atol=1e-6)
+        assert np.isfinite(jax.tree.leaves(gradients)).all()
 
 
 def test_flow_solves_the_equation(taus, form):
@@ -166,10 +167,10 @@ def test_crossing_against_brute_force(taus, form):
 def test_crossing_in_float32_is_near_float64(taus, form):
     v, i, duration, current = neurons(2000, 4, taus)
     cast = (lambda tau: jnp.asarray(tau, jnp.float32)) if form is FORMS["traced"] else float
-    narrow = lif_crossing(
-        *(jnp.asarray(x, jnp.float32) for x in (v, i, duration, current)), 1.0, *(cast(tau) for tau in taus)
+    narrow = jax.jit(lambda *a: lif_crossing(*a, 1.0, *(cast(tau) for tau in taus)))(
+        *(jnp.asarray(x, jnp.float32) for x in (v, i, duration, current))
     )
-    wide = np.asarray(lif_crossing(*map(jnp.asarray, (v, i, duration, current)), 1.0, *taus))
+    wide = np.asarray(jax.jit(lambda *a: lif_crossing(*a, 1.0, *taus))(*map(jnp.asarray, (v, i, duration, current))))
     assert narrow.dtype == jnp.float32
     both = np.isfinite(wide) & np.isfinite(narrow)
     # A grazing touch, or one at the end, may be seen in one precision and not in the other.
@@ -183,9 +184,13 @@ def test_crossing_in_float32_is_near_float64(taus, form):
 
 def test_python_numbers_and_arrays_agree(taus):
     arguments = [jnp.asarray(x) for x in neurons(500, 5, taus)]
-    python = lif_crossing(*arguments, 1.0, *taus)
-    traced = lif_crossing(*arguments, 1.0, *(jnp.asarray(tau) for tau in taus))
-    each = lif_crossing(*arguments, jnp.ones(500), *(jnp.full(500, tau) for tau in taus))
+
+    @jax.jit
+    def crossings(arguments, traced, each):
+        return [lif_crossing(*arguments, *constants) for constants in ((1.0, *taus), (1.0, *traced), each)]
+
+    traced = [jnp.asarray(tau) for tau in taus]
+    python, traced, each = crossings(arguments, traced, [jnp.ones(500), *(jnp.full(500, tau) for tau in taus)])
     np.testing.assert_array_equal(np.isfinite(python), np.isfinite(traced))
     finite = np.isfinite(python)
     # Where the potential only just touches the threshold, the time is the square root of a rounding error.
@@ -205,25 +210,22 @@ def test_vmap_is_a_loop(taus):
 
 def test_a_long_wait(taus, form):
     tau_mem, tau_syn = form(taus[0]), form(taus[1])
-    one = lambda v, i, current: lif_crossing(  # noqa: E731
-        *(jnp.asarray(x) for x in (v, i, 1e4, current)), 1.0, tau_mem, tau_syn
-    )
-    assert one(0.0, 0.0, 0.0) == jnp.inf
-    assert one(0.0, -1.0, 0.5) == jnp.inf
-    crossing = one(0.0, 0.0, 2.0)
-    np.testing.assert_allclose(crossing, taus[0] * np.log(2.0), rtol=1e-12)
+    i, current = jnp.array([0.0, -1.0, 0.0]), jnp.array([0.0, 0.5, 2.0])
+    crossing = jax.jit(lambda *a: lif_crossing(*a, 1.0, tau_mem, tau_syn))(jnp.zeros(3), i, jnp.full(3, 1e4), current)
+    np.testing.assert_allclose(crossing, [np.inf, np.inf, taus[0] * np.log(2.0)], rtol=1e-12)
 
 
 def test_a_start_on_the_threshold_is_not_a_crossing(taus):
-    one = lambda v, i: lif_crossing(*(jnp.asarray(x) for x in (v, i, 50.0, 0.0)), 1.0, *taus)  # noqa: E731
-    assert one(1.0, 0.0) == jnp.inf  # falls
-    assert one(1.0, 3.0) == jnp.inf  # is already there, and rises
-    assert one(1.2, 30.0) == jnp.inf
+    one = jax.jit(lambda v, i: lif_crossing(v, i, jnp.full(3, 50.0), jnp.zeros(3), 1.0, *taus))
+    # It falls; it is already there, and rises; it is above.
+    assert np.isposinf(one(jnp.array([1.0, 1.0, 1.2]), jnp.array([0.0, 3.0, 30.0]))).all()
 
 
 def test_the_saltation_of_a_newton_step_has_the_exact_derivative(taus):
     """The derivative of a crossing is `-(dv/dp) / (dv/dt)`: one Newton step at the crossing carries it."""
 
+    @jax.jit
+    @jax.value_and_grad
     def crossing(i):
         arguments = [jnp.asarray(0.1), i, jnp.asarray(100.0), jnp.asarray(0.0)]
         u = jax.lax.stop_gradient(lif_crossing(*arguments, 1.0, *taus))
@@ -232,9 +234,9 @@ def test_the_saltation_of_a_newton_step_has_the_exact_derivative(taus):
         return u - (v - 1.0) / slope
 
     i, step = float(2.5 / exact_kernel(np.geomspace(1e-2, 1e3, 2000), *taus).max()), 1e-4
-    assert np.isfinite(crossing(jnp.asarray(i)))
-    difference = (crossing(jnp.asarray(i + step)) - crossing(jnp.asarray(i - step))) / (2 * step)
-    np.testing.assert_allclose(jax.grad(crossing)(jnp.asarray(i)), difference, rtol=1e-6)
+    (before, _), (at, slope), (after, _) = (crossing(jnp.asarray(x)) for x in (i - step, i, i + step))
+    assert np.isfinite(at)
+    np.testing.assert_allclose(slope, (after - before) / (2 * step), rtol=1e-6)
 
 
 def test_they_are_public():
