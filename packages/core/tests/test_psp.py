@@ -63,20 +63,20 @@ def test_kernel_in_float32(taus, form):
     assert np.isfinite(kernel).all()
 
 
-def test_late_times_neither_overflow_nor_give_nan(taus, form):
-    for dtype in (jnp.float32, jnp.float64):
-        cast = (lambda tau, dtype=dtype: jnp.asarray(tau, dtype)) if form is FORMS["traced"] else float
-        args = [jnp.asarray(x, dtype) for x in (0.5, 2.0, 1e6, 0.25)]
-        arrays = (*args, *(cast(tau) for tau in taus))
-        count = 6 if form is FORMS["traced"] else 4
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_late_times_neither_overflow_nor_give_nan(taus, form, dtype):
+    cast = (lambda tau: jnp.asarray(tau, dtype)) if form is FORMS["traced"] else float
+    args = [jnp.asarray(x, dtype) for x in (0.5, 2.0, 1e6, 0.25)]
+    arrays = (*args, *(cast(tau) for tau in taus))
+    count = 6 if form is FORMS["traced"] else 4
 
-        @functools.partial(jax.jit, static_argnums=tuple(range(count, 6)))
-        def flow(*arrays):
-            return jax.jacrev(lambda *a: (lif_flow(*a), lif_flow(*a)), tuple(range(count)), has_aux=True)(*arrays)
+    @functools.partial(jax.jit, static_argnums=tuple(range(count, 6)))
+    def flow(*arrays):
+        return jax.jacrev(lambda *a: (lif_flow(*a), lif_flow(*a)), tuple(range(count)), has_aux=True)(*arrays)
 
-        gradients, flown = flow(*arrays)
-        np.testing.assert_allclose(flown, [0.25, 0.0], atol=1e-6)
-        assert np.isfinite(jax.tree.leaves(gradients)).all()
+    gradients, flown = flow(*arrays)
+    np.testing.assert_allclose(flown, [0.25, 0.0], atol=1e-6)
+    assert np.isfinite(jax.tree.leaves(gradients)).all()
 
 
 def test_flow_solves_the_equation(taus, form):
