@@ -31,7 +31,7 @@ def marked(page: Path) -> list[tuple[str, str]]:
 
 
 # Pages take minutes together: but for the first ones that a user meets, they run where the site is built.
-FIRST = ("README.md", "docs/index.md", "docs/concepts.md")
+FIRST = ("README.md", "docs/index.md")
 # The same holds for examples: these three solve, differentiate and draw from noise, and take seconds.
 QUICK = ("first_gradient.py", "dendritic_xor.py", "stochastic_neuron.py")
 RUNNABLE = [
