@@ -1,4 +1,4 @@
-"""The recipes learn: a few a little in every run, all of them and to what the documentation says in the slow ones."""
+"""The recipes learn: some a little in every run, all of them and to what the documentation says in the slow ones."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SHORT = {
     "equilibrium/digits": ({"epochs": 8}, 0.9),
 }
 # What these need beyond the others, other tests have as well: states and rates to read out, neurons and delays of
-# another kind, replays. Compiling them takes a minute or more.
+# another kind. To compile them takes half a minute and more each.
 SLOW = ("ode/yinyang-state", "ode/yinyang-qif", "ode/dendritic-xor")
 # Recipe, and the mean test accuracy of three seeds with its own settings.
 FULL = {"ode/yinyang": 0.975, "ode/yinyang-qif": 0.98, "ode/digits": 0.96, "equilibrium/digits": 0.97}
