@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import NullLocator
 
 import saltation as st
 from saltation_neurons import ALIF, EGRU, EIF, LIF, QIF, AdEx, DendriticLIF, Izhikevich, Refractory, StochasticLIF
@@ -163,6 +164,8 @@ def accuracy():
     axis.loglog(steps, errors[:, 1], "s-", color=RED, label="gradient (relative)")
     axis.axhline(max(abs(float(default[0] - time)), 1e-16), color=GREY, ls="--", label="spike time, default tolerance")
     axis.set(xlabel="fixed step [ms]", ylabel="error", title="QIF neuron, float64")
+    axis.set_xticks(steps, [f"{h:g}" for h in steps])
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.legend(frameon=False, fontsize=8)
     return figure
 

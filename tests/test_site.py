@@ -29,6 +29,8 @@ SEARCH = """(async () => {
   return document.querySelectorAll(".md-search-result__item").length;
 })()"""
 
+FONT = """document.fonts.load("16px 'STIX Two Math'").then(faces => faces.map(face => face.status))"""
+
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -72,6 +74,11 @@ def test_the_site_opens_without_errors(site, tab):
     # The page for missing pages finds its style sheets only on a server.
     pages = [page for page in sorted(site.rglob("*.html")) if page.name != "404.html"]
     assert [f"{page.name}: {problem}" for page in pages for problem in tab.problems(page)] == []
+
+
+def test_the_sites_formulas_have_their_font(site, tab):
+    assert tab.problems(site / "ode.html") == []
+    assert tab.evaluate(FONT) == ["loaded"]
 
 
 def test_the_sites_search_works_from_the_disk(site, tab):

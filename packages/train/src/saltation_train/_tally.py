@@ -1,10 +1,12 @@
 """What is counted of an epoch, by each device for its own samples and for all of them together."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ._across import AXIS, least, total
@@ -45,22 +47,27 @@ class Tally(eqx.Module):
 def empty_tally(task: Task) -> Tally:
     """A tally of nothing, with the populations that this task's solutions report on."""
     outcome = outcome_shapes(task)
-    zero = jnp.zeros((), jnp.int32)
+    zero = _full((), 0, jnp.int32)
     return Tally(
         seen=zero,
         counted=zero,
         correct=zero,
-        loss=jnp.zeros((), task.dtype),
-        codes=jnp.zeros(len(RESULT_NAMES), jnp.int32),
+        loss=_full((), 0.0, task.dtype),
+        codes=_full(len(RESULT_NAMES), 0, jnp.int32),
         skipped=zero,
         remedied=zero,
-        spikes={name: jnp.zeros(count.shape[1:], jnp.int32) for name, count in outcome.spike_count.items()},
-        min_slope={name: jnp.full((), jnp.inf, slope.dtype) for name, slope in outcome.min_slope.items()},
+        spikes={name: _full(count.shape[1:], 0, jnp.int32) for name, count in outcome.spike_count.items()},
+        min_slope={name: _full((), np.inf, slope.dtype) for name, slope in outcome.min_slope.items()},
         flat=dict.fromkeys(outcome.flat, zero),
-        health={name: jnp.zeros((), count.dtype) for name, count in outcome.health.items()},
-        bad=jnp.full(len(jax.tree.leaves(task.parameters)), -1, jnp.int32),
-        broken=jnp.zeros((), bool),
+        health={name: _full((), 0.0, count.dtype) for name, count in outcome.health.items()},
+        bad=_full(len(jax.tree.leaves(task.parameters)), -1, jnp.int32),
+        broken=_full((), False, bool),
     )
+
+
+def _full(shape: Any, value: Any, dtype: Any) -> Array:
+    # By way of NumPy: JAX would compile something for each shape.
+    return jnp.asarray(np.full(shape, value, dtype))
 
 
 def outcome_shapes(task: Task) -> Outcome:
@@ -73,10 +80,11 @@ def outcome_shapes(task: Task) -> Outcome:
 
 
 def example_batch(task: Task) -> tuple[Array, Array, Key[Array, " batch"]]:
-    """The first batch of the training split."""
+    """The first batch of the training split, for its shapes: all keys are the same one."""
     size = task.experiment.batch_size
     split = task.dataset.train
-    keys = jax.random.split(jax.random.key(0), size)
+    data = np.asarray(jax.random.key_data(jax.random.key(0)))
+    keys = jax.random.wrap_key_data(np.broadcast_to(data, (size, *data.shape)))
     return jnp.asarray(split.inputs[:size]), jnp.asarray(split.targets[:size]), keys
 
 

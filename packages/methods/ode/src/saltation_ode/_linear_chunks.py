@@ -47,13 +47,8 @@ def linear_chunks(
     only as large as its entries.
     """
     first = jax.tree.map(lambda x: x[0], xs)
-    like = [
-        jax.tree.map(
-            lambda table, index: jax.ShapeDtypeStruct(taken_shape(table.shape, index.shape[1:]), table.dtype), *tables
-        )
-        for tables in (still, moving)
-    ]
-    traced, (_, ys) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first, *like)
+    rows = _row_shapes(*still), _row_shapes(*moving)
+    traced, (_, ys) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first, *rows)
     leaves = [list(traced.consts), *map(jax.tree.leaves, (linear, carry, xs, *still, *moving))]
     split = len(leaves[2])
 
@@ -111,16 +106,19 @@ def _taken(tables, entries, i):
     return [take(table, index) for table, index in zip(tables, _at(entries, i), strict=True)]
 
 
+def _row_shapes(tables, entries):
+    """The shapes of what one chunk takes from each table."""
+
+    def shape(table, index):
+        return jax.ShapeDtypeStruct(taken_shape(table.shape, index.shape[1:]), table.dtype)
+
+    return jax.tree.map(shape, tables, entries)
+
+
 def _shapes(parts: _Parts, chunk):
     """The shapes of a chunk's carry and output."""
     shapes = lambda leaves, skip=0: [jax.ShapeDtypeStruct(x.shape[skip:], x.dtype) for x in leaves]  # noqa: E731
-    rows = [
-        [
-            jax.ShapeDtypeStruct(taken_shape(table.shape, index.shape[1:]), table.dtype)
-            for table, index in zip(*tables, strict=True)
-        ]
-        for tables in ((parts.still, parts.still_entries), (parts.moving, parts.moving_entries))
-    ]
+    rows = _row_shapes(parts.still, parts.still_entries), _row_shapes(parts.moving, parts.moving_entries)
     return jax.eval_shape(chunk, *map(shapes, parts[:3]), shapes(parts.xs, 1), *rows)
 
 
