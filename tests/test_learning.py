@@ -15,7 +15,7 @@ SHORT = {
     "ode/yinyang-state": ({"epochs": 4}, 0.55),
     "ode/yinyang-qif": ({"epochs": 1, "hidden": 10, "batch_size": 25}, 0.65),
     "ode/dendritic-xor": ({"epochs": 20}, 1.0),
-    "ode/digits": ({"epochs": 8, "hidden": 50}, 0.85),
+    "ode/digits": ({"epochs": 4, "hidden": 30, "learning_rate": 0.1}, 0.85),
     "equilibrium/digits": ({"epochs": 8}, 0.9),
 }
 # What these need beyond the others, other tests have as well: states and rates to read out, neurons and delays of
