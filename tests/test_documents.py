@@ -31,7 +31,9 @@ def marked(page: Path) -> list[tuple[str, str]]:
 
 
 # Pages take minutes together: but for the first ones that a user meets, they run where the site is built.
-FIRST = ("README.md", "docs/index.md", "docs/concepts.md")
+FIRST = ("README.md", "docs/index.md")
+# The same holds for examples: these three solve, differentiate and draw from noise, and take seconds.
+QUICK = ("first_gradient.py", "dendritic_xor.py", "stochastic_neuron.py")
 RUNNABLE = [
     pytest.param(page, marks=[] if name_of(page).endswith(FIRST) else [pytest.mark.slow], id=name_of(page))
     for page in PAGES
@@ -39,15 +41,22 @@ RUNNABLE = [
 ]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, marks=[] if example.name in QUICK else [pytest.mark.slow], id=name_of(example))
+        for example in EXAMPLES
+    ],
+)
 def test_every_example_runs(example, python):
-    assert len(example.read_text().splitlines()) <= 55
     assert python(str(example)).stdout.strip()
 
 
-def test_the_examples_are_listed():
+def test_the_examples_are_listed_and_short():
     listed = (ROOT / "examples" / "README.md").read_text()
     assert EXAMPLES and all(f"`{example.name}`" in listed for example in EXAMPLES)
+    assert all(len(example.read_text().splitlines()) <= 55 for example in EXAMPLES)
+    assert set(QUICK) <= {example.name for example in EXAMPLES}
 
 
 @pytest.mark.parametrize("page", RUNNABLE)

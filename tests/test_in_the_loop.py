@@ -195,6 +195,7 @@ def test_what_the_backend_cannot_place_is_refused(chip, data):
         chip.solve(delayed, encode(data[0][0], None), t1=T1)
 
 
+@pytest.mark.slow  # so does the recipe of the emulated chip, from the command line
 def test_the_ordinary_loop_trains_it(chip, tmp_path):
     experiment = st.Experiment(
         name="in-the-loop",

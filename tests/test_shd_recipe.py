@@ -47,6 +47,7 @@ def test_it_trains_on_events_of_a_file(folder, tmp_path):
     assert run.summary["parameters"] == 700 * 6 + 6 * 20 + 6 * 6 + 700 + 6
 
 
+@pytest.mark.slow
 def test_it_trains_on_bursts(tmp_path):
     sizes = {"train_size": 12, "test_size": 4, "validation_size": 4, "events": 1500}
     options = sizes | {"hidden": 6, "epochs": 2, "batch_size": 6, "t1": 40.0, "max_spikes": 12}

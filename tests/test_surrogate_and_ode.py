@@ -58,7 +58,10 @@ def distance(found, wanted) -> float:
     return max(float(np.median(np.abs(found[name][both[name]] - wanted[name][both[name]]))) for name in wanted)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+SLOW = ("refractory, synaptic delays", "feeding back")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in NETWORKS])
 def test_spikes_tend_to_those_of_the_continuous_network(kind):
     network = NETWORKS[kind]()
     wanted = jax.tree.map(np.asarray, spikes(st.get_method("ode")(max_spikes=16), network))

@@ -48,6 +48,7 @@ def test_the_command_line_lists_it_among_the_others(saltation, env):
     assert plugins == {plugin["distribution"]: plugin for plugin in json.loads(saltation("plugins", "--json").stdout)}
 
 
+@pytest.mark.slow  # its recipe does the same with less to see
 def test_its_neuron_is_found_by_name_and_solved(python, env):
     code = """
 import equinox as eqx, jax, jax.numpy as jnp

@@ -1,6 +1,7 @@
 """The laws of every neuron."""
 
 import jax.numpy as jnp
+import pytest
 
 from saltation_neurons import (
     ALIF,
@@ -70,9 +71,15 @@ class TestWrappers(AbstractNeuronConformance):
     neurons = {
         "once": AtMostOnce(LIF(3)),
         "refractory": Refractory(LIF(3, tau_mem=10.0), jnp.array([1.0, 2.0, 3.0])),
+        "refractory, once": Refractory(AtMostOnce(QIF(3)), 2.0),
+    }
+
+
+@pytest.mark.slow
+class TestMoreWrappers(AbstractNeuronConformance):
+    neurons = {
         "refractory, numerical": Refractory(AdEx(3), 2.0),
         "once, refractory": AtMostOnce(Refractory(LIF(3), 2.0)),
-        "refractory, once": Refractory(AtMostOnce(QIF(3)), 2.0),
     }
 
 

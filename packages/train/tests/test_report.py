@@ -8,15 +8,24 @@ import pytest
 from matplotlib import pyplot
 
 from saltation_train import Recipe, report, train
-from saltation_train._report import build_report
 from saltation_train.figures import PICTURES, style
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(scope="module")
-def blobs(tmp_path_factory):
-    return train(Recipe("toy/blobs", {"hidden": 6}, epochs=2), out=tmp_path_factory.mktemp("run") / "b", progress=False)
+def drawn(tmp_path_factory):
+    """A run with its report, and what is different in the process since then."""
+    before = dict(matplotlib.rcParams)
+    out = tmp_path_factory.mktemp("run") / "b"
+    run = train(Recipe("toy/blobs", {"hidden": 6}, epochs=2), out=out, progress=False)
+    changed = {name: value for name, value in matplotlib.rcParams.items() if value != before[name]}
+    return run, changed, pyplot.get_fignums()
+
+
+@pytest.fixture(scope="module")
+def blobs(drawn):
+    return drawn[0]
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +92,6 @@ def test_a_picture_that_fails_is_named_and_fails_nothing(blobs):
     assert blobs.summary is not None
 
 
-def test_pictures_of_this_package_that_fail_are_named_too(stripes, monkeypatch):
-    monkeypatch.setitem(PICTURES, "confusion", lambda run: 1 / 0)
-    problems = build_report(stripes)
-    assert any("'confusion' could not be drawn: ZeroDivisionError" in problem for problem in problems)
-
-
 def test_membrane_traces_have_units(blobs):
     with style():
         (picture,) = PICTURES["activity"](blobs)
@@ -105,15 +108,15 @@ def test_axes_are_labelled(blobs, name):
             assert axes.get_xlabel() or axes.get_ylabel()
 
 
-def test_the_user_s_own_settings_are_left_alone(blobs):
-    before = dict(matplotlib.rcParams)
-    build_report(blobs)
-    assert dict(matplotlib.rcParams) == before
-    assert pyplot.get_fignums() == []
+def test_the_user_s_own_settings_are_left_alone(drawn):
+    _, changed, open_figures = drawn
+    assert changed == {} and open_figures == []
 
 
-def test_an_interrupted_run_has_a_report_too(blobs):
+def test_an_interrupted_run_has_a_report_too_and_pictures_of_this_package_that_fail_are_named(blobs, monkeypatch):
+    monkeypatch.setitem(PICTURES, "confusion", lambda run: 1 / 0)
     (blobs.folder / "summary.json").rename(blobs.folder / "put-aside.json")
-    path, _ = report(blobs.folder, checkpoint="last")
+    path, problems = report(blobs.folder, checkpoint="last")
     assert "2 of 2 epochs; last checkpoint, epoch 2" in path.read_text()
+    assert any("'confusion' could not be drawn: ZeroDivisionError" in problem for problem in problems)
     (blobs.folder / "put-aside.json").rename(blobs.folder / "summary.json")

@@ -99,9 +99,15 @@ def test_evaluation_refuses_what_does_not_exist(finished, arguments, message):
         evaluate(finished.folder, **arguments)
 
 
-def test_an_experiment_without_a_recipe_is_trained_and_needed_again(tmp_path):
+@pytest.fixture(scope="module")
+def without_recipe(tmp_path_factory):
+    """An experiment of one epoch, and its run with the seed 0."""
     experiment = st.get_recipe("toy/blobs")(epochs=1)
-    run = train(experiment, out=tmp_path / "run", progress=False, report=False)
+    return experiment, train(experiment, out=tmp_path_factory.mktemp("run") / "run", progress=False, report=False)
+
+
+def test_an_experiment_without_a_recipe_is_trained_and_needed_again(without_recipe):
+    experiment, run = without_recipe
     assert run.config["recipe"] is None and run.summary["recipe"] == "toy/blobs"
     with pytest.raises(ValueError, match="pass the same one again, experiment="):
         evaluate(run.folder)
@@ -125,12 +131,11 @@ def test_a_loss_over_the_batch_equals_its_mean_over_samples(tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
-def test_seeds_give_different_runs(tmp_path):
-    runs = [
-        train(Recipe("toy/blobs", epochs=1), seed=seed, out=tmp_path / str(seed), progress=False, report=False)
-        for seed in (0, 1)
-    ]
-    assert runs[0].metrics[0]["train_loss"] != runs[1].metrics[0]["train_loss"]
+def test_seeds_give_different_runs(without_recipe, tmp_path):
+    _, run = without_recipe
+    other = train(Recipe("toy/blobs", epochs=1), seed=1, out=tmp_path / "run", progress=False, report=False)
+    assert run.summary["seed"] == 0 and other.summary["seed"] == 1
+    assert run.metrics[0]["train_loss"] != other.metrics[0]["train_loss"]
 
 
 def test_float64_needs_jax_to_allow_it(tmp_path):

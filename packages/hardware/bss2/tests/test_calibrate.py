@@ -50,6 +50,7 @@ def test_it_brings_the_chip_closer_to_the_model(calibrated, network, times, meas
     assert error(calibration) < 0.6 * error(None)
 
 
+@pytest.mark.slow
 def test_it_uses_nothing_but_spikes_of_the_given_effects():
     """Without an effect there is nothing to correct."""
     ideal = calibrate(Chip(3), key=jax.random.key(0), repetitions=1, effects=Effects.none())

@@ -64,8 +64,23 @@ def native():
     return "native"
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["shared times", "delays of synapses"])
-@pytest.mark.parametrize("membrane", MEMBRANES)
+# Each membrane with the arrivals that the kernel treats in another way, where another membrane has been there already.
+SLOW = {("1 to 3", False), ("nearly equal", True), ("without a leak", False), ("3 to 1", True)}
+
+
+@pytest.mark.parametrize(
+    ("membrane", "own"),
+    [
+        pytest.param(
+            membrane,
+            own,
+            id=f"{membrane}-{'delays of synapses' if own else 'shared times'}",
+            marks=[pytest.mark.slow] * ((membrane, own) in SLOW),
+        )
+        for membrane in MEMBRANES
+        for own in (False, True)
+    ],
+)
 def test_both_kernels_find_the_same(native, membrane, own):
     for arrivals, dtype, limit in (("few", jnp.float64, None), ("many", jnp.float64, 0.5), ("few", jnp.float32, None)):
         layer = _layer(MEMBRANES[membrane], ARRIVALS[arrivals], dtype, own=own)

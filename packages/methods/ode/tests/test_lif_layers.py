@@ -63,9 +63,35 @@ def _layer(at, method, start, wrap=lambda neuron: neuron):
 
 
 @pytest.fixture(scope="module")
-def by_the_fast_way(differentiated):
+def solved(projection):
+    """`f(at, first) -> ((value, (signature, solution)), gradient)` by the fast way, in one program for all tests.
+
+    The number is made of everything, or of first spikes alone if `first` is 1 instead of 0.
+    """
+
+    @eqx.filter_jit
+    def solved(at, first, wrap=lambda neuron: neuron):
+        def run(at):
+            solution = _layer(at, ODE(max_spikes=ROOM), False, wrap)
+            everything, signature = projection(solution)
+            times = solution.spikes["lif"].first()
+            earliest = jnp.sum(jnp.where(jnp.isfinite(times), times, 0.0) * jnp.array([1.0, 0.7, 0.4]))
+            return (1.0 - first) * everything + first * earliest, (signature, solution)
+
+        return jax.value_and_grad(run, has_aux=True)(at)
+
+    return lambda at, first, *wrap: solved(at, jnp.asarray(first, float), *wrap)
+
+
+@pytest.fixture(scope="module")
+def by_the_fast_way(solved):
     """`f(at) -> ((value, signature), gradient)`, and the arguments: constants of each neuron."""
-    return differentiated(lambda at: _layer(at, ODE(max_spikes=ROOM), False)), _arguments((3,))
+
+    def function(at):
+        (value, (signature, _)), gradient = solved(at, 0)
+        return (value, signature), gradient
+
+    return function, _arguments((3,))
 
 
 def _check(function, at):
@@ -99,21 +125,20 @@ def test_the_general_way_agrees(by_the_fast_way, differentiated, method, rtol):
         np.testing.assert_allclose(other[name], gradient[name], rtol=0, atol=rtol * largest, err_msg=name)
 
 
-def test_numbers_and_arrays_are_one_layer(by_the_fast_way):
-    function, at = by_the_fast_way
+def test_numbers_and_arrays_are_one_layer(by_the_fast_way, solved):
+    _, at = by_the_fast_way
     numbers = {"tau_mem": 10.0, "tau_syn": 5.0, "v_threshold": 1.0, "v_reset": -0.2, "v_leak": 0.1}
     arrays = {name: jnp.full(3, value) for name, value in numbers.items()}
-    (value, _), _ = function({**at, **arrays})
     solution = eqx.filter_jit(_layer)({**at, **numbers}, ODE(max_spikes=ROOM), False)
-    expected = eqx.filter_jit(_layer)({**at, **arrays}, ODE(max_spikes=ROOM), False)
+    (_, (_, expected)), _ = solved({**at, **arrays}, 0)
     for one, other in zip(jax.tree.leaves(solution), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
 
 
-def test_delays_add_up_for_each_synapse(by_the_fast_way, solve):
+def test_delays_add_up_for_each_synapse(by_the_fast_way, solved, solve):
     # A synapse with a delay is one from an input of its own that spikes later.
     _, at = by_the_fast_way
-    solution = eqx.filter_jit(_layer)(at, ODE(max_spikes=ROOM), False)
+    (_, (_, solution)), _ = solved(at, 0)
     total = at["axonal"][:, None] + at["dendritic"][None, :] + at["synaptic"]
     own = (at["times"][:, None, :] + total[:, :, None]).reshape(9, 3)
     weight = (at["weight"][:, :, None] * jnp.eye(3)[None]).reshape(9, 3)
@@ -131,20 +156,10 @@ def test_delays_add_up_for_each_synapse(by_the_fast_way, solve):
     np.testing.assert_allclose(solution.states["lif"].v, expected.states["lif"].v, rtol=1e-10)
 
 
-def test_at_most_once_keeps_the_first_spike_and_its_gradient(by_the_fast_way, projection):
+def test_at_most_once_keeps_the_first_spike_and_its_gradient(by_the_fast_way, solved):
     _, at = by_the_fast_way
-
-    @eqx.filter_jit
-    def first(at, wrap):
-        def run(at):
-            solution = _layer(at, ODE(max_spikes=ROOM), False, wrap)
-            times = solution.spikes["lif"].first()
-            return jnp.sum(jnp.where(jnp.isfinite(times), times, 0.0) * jnp.array([1.0, 0.7, 0.4])), solution
-
-        return jax.value_and_grad(run, has_aux=True)(at)
-
-    (value, solution), gradient = first(at, AtMostOnce)
-    (expected, plain), expected_gradient = first(at, lambda neuron: neuron)
+    (value, (_, solution)), gradient = solved(at, 1, AtMostOnce)
+    (expected, (_, plain)), expected_gradient = solved(at, 1)
     assert value == expected and max(plain.spikes["lif"].count()) > 1
     np.testing.assert_array_equal(solution.spikes["lif"].count(), jnp.minimum(plain.spikes["lif"].count(), 1))
     np.testing.assert_array_equal(solution.final["lif"].spiked, solution.spikes["lif"].count())

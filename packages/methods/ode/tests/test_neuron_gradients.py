@@ -27,9 +27,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in ("alif", "egru") else slow) for name in MODELS]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "alif" else slow) for name in MODELS])
 def test_gradient_by_every_parameter(name, differentiated):
     prototype, weight, ports = MODELS[name]
     size = 2

@@ -165,7 +165,7 @@ def test_an_adaptive_solver_reaches_the_closed_form():
     [
         (ODE(solver=diffrax.Tsit5(), rtol=1e-5, atol=1e-5), 1e-3),
         (ODE(solver=diffrax.Dopri5(), step=0.2), 1e-6),
-        (ODE(solver=diffrax.Bosh3(), step=0.05), 1e-5),
+        pytest.param(ODE(solver=diffrax.Bosh3(), step=0.05), 1e-5, marks=pytest.mark.slow),
         (ODE(solver=diffrax.Euler(), step=0.003), 5e-2),
     ],
     ids=["loose", "Dopri5", "Bosh3", "Euler"],
@@ -178,6 +178,7 @@ def test_other_solvers_come_as_near_as_they_are_accurate(method, atol):
     _check_spikes(case, solution, atol)
 
 
+@pytest.mark.slow  # the joint loop meets the references of recurrent networks above
 def test_a_feedforward_network_with_a_silent_connection_is_solved_jointly_to_the_same_spikes():
     # A connection of weight zero makes a cycle: the joint loop, and gradients by the weights that are not there.
     case = CASES["lif_feedforward"]

@@ -196,6 +196,7 @@ class _Chip(st.AbstractBackend):
 _PROGRAM = _Program()
 
 
+@pytest.mark.slow  # replays and chips in the loop have tests of their own, this is both
 def test_a_layer_without_a_closed_form_trains_in_the_loop():
     neuron, _, method, _ = MODELS["QIF"]
     chip = st.InTheLoop(method, _Chip(), max_spikes=6)

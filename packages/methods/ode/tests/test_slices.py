@@ -140,20 +140,33 @@ def forward():
     return eqx.filter_jit(lambda at, slices: _run(at, "axonal", slices, once=True))
 
 
-def test_rooms_are_never_too_small(forward, monkeypatch):
-    # With room for two arrivals and one spike a slice, there are more slices.
+def in_rooms_of(monkeypatch, at, slices):
+    """The solution with room for two arrivals and one spike in each of at most so many slices."""
+    monkeypatch.setattr(_slice_layer, "_rooms", lambda *args: _slice_layer.Rooms(2, 2, 1, slices))
+    return eqx.filter_jit(lambda at: _run(at, "axonal", True, once=True))(at)
+
+
+@pytest.fixture
+def at_once():
+    """Several inputs at one time."""
     at = _arguments()
-    at["times"] = jnp.round(at["times"] / 3.0) * 3.0  # several at once
-    expected = forward(at, True)
-    monkeypatch.setattr(_slice_layer, "_rooms", lambda *args: _slice_layer.Rooms(2, 2, 1, 400))
-    solution = eqx.filter_jit(lambda at: _run(at, "axonal", True, once=True))(at)
+    at["times"] = jnp.round(at["times"] / 3.0) * 3.0
+    return at
+
+
+def test_rooms_are_never_too_small(forward, monkeypatch, at_once):
+    # With room for two arrivals and one spike a slice, there are more slices.
+    expected = forward(at_once, True)
+    solution = in_rooms_of(monkeypatch, at_once, 400)
     assert solution.result == expected.result == st.RESULTS.successful
     assert max(solution.spikes["a"].count()) == 1 and sum(solution.spikes["b"].count()) > 4
     for one, other in zip(jax.tree.leaves(solution), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
-    monkeypatch.setattr(_slice_layer, "_rooms", lambda *args: _slice_layer.Rooms(2, 2, 1, 12))
-    short = eqx.filter_jit(lambda at: _run(at, "axonal", True, once=True))(at)
-    assert short.result == st.RESULTS.max_steps_reached
+
+
+@pytest.mark.slow
+def test_too_few_slices_are_reported(monkeypatch, at_once):
+    assert in_rooms_of(monkeypatch, at_once, 12).result == st.RESULTS.max_steps_reached
 
 
 @pytest.mark.slow

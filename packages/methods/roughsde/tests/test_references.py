@@ -61,35 +61,43 @@ def built(case) -> Set:
 
 
 @eqx.filter_jit
-def spikes_and_derivatives(case: Set, currents, *, cells: int, scheme: str, rule: str, room: int):
+def spikes_and_derivatives(
+    case: Set, currents, *, cells: int, scheme: str, rule: str, room: int, derivatives: bool = True
+):
     method = RoughSDE(
         dt=case.t1 / cells, scheme=scheme, rule=rule, max_spikes=room, path=case.path, thresholds=case.thresholds
     )
 
-    def solve(currents, weight):
+    def times(currents, weight):
         net = eqx.tree_at(lambda n: n.connections[1].synapse.weight, case.network, weight)
         solution = method.solve(net, {"in": st.Current(currents)}, t1=case.t1, initial=case.initial)
-        return solution.spikes["out"].time, solution.spikes["out"].index
+        time, index = solution.spikes["out"].time, solution.spikes["out"].index
+        return jnp.where(jnp.isfinite(time), time, 0.0), (time, index)
 
     weight = case.network.connections[1].synapse.weight
-    time, index = solve(currents, weight)
+    if not derivatives:
+        return *times(currents, weight)[1], None
     jacobian = jax.jacfwd if rule == "pathwise" else jax.jacrev  # forward and reverse mode, one for each
-    return (
-        time,
-        index,
-        jacobian(lambda c, w: jnp.where(jnp.isfinite(solve(c, w)[0]), solve(c, w)[0], 0.0), (0, 1))(currents, weight),
-    )
+    slopes, (time, index) = jacobian(times, (0, 1), has_aux=True)(currents, weight)
+    return time, index, slopes
 
 
-def check(case, reference, *, cells, scheme, rule, room, times, derivatives, monkeypatch=None):
-    time, index, (by_current, by_weight) = spikes_and_derivatives(
-        built(case), jnp.asarray(case["I"]), cells=cells, scheme=scheme, rule=rule, room=room
+def check(case, reference, *, cells, scheme, rule, room, times, derivatives):
+    time, index, slopes = spikes_and_derivatives(
+        built(case),
+        jnp.asarray(case["I"]),
+        cells=cells,
+        scheme=scheme,
+        rule=rule,
+        room=room,
+        derivatives=derivatives is not None,
     )
     found = np.isfinite(time)
     assert np.asarray(index)[found].tolist() == [unit for _, unit in reference["spikes"]]
     np.testing.assert_allclose(np.asarray(time)[found], [t for t, _ in reference["spikes"]], atol=times, rtol=0)
     if derivatives is None:
         return
+    by_current, by_weight = slopes
     k = found.sum()
     for unit, wanted in enumerate(reference["dt_dI"]):
         compare(by_current[:k, unit], wanted, derivatives)
@@ -104,7 +112,9 @@ def compare(got, wanted, atol):
     np.testing.assert_allclose(*zip(*pairs), atol=atol, rtol=0)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "1n_escape_only")) for name in CASES]
+)
 def test_piecewise_linear_is_exact(name):
     case = CASES[name]
     reference = case["piecewise_linear_noise_exact"]
@@ -146,10 +156,14 @@ def test_euler_at_the_finest_level():
     compare(by_current[:k, 0], np.asarray(differences(1e-8)).tolist(), 1e-6)
 
 
+@pytest.mark.parametrize("level", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 4)), 4])
+def test_events_of_one_cell_of_a_scheme_come_in_order_of_time(level):
+    reference = ORDER["euler"][level]
+    setting = {"cells": round(1 / reference["h"]), "scheme": "euler", "rule": "discrete", "room": 4}
+    check(ORDER, reference, **setting, times=1e-10, derivatives=None)
+
+
 def test_events_of_one_cell_come_in_order_of_time():
-    for reference in ORDER["euler"]:
-        setting = {"cells": round(1 / reference["h"]), "scheme": "euler", "rule": "discrete", "room": 4}
-        check(ORDER, reference, **setting, times=1e-10, derivatives=None)
     # The file's derivatives are differences good to 1e-5 in this case.
     setting = {"cells": 16, "scheme": "piecewise_linear", "rule": "pathwise", "room": 4}
     check(ORDER, ORDER["exact"], **setting, times=1e-8, derivatives=1e-5)

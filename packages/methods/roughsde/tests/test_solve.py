@@ -21,7 +21,13 @@ def times(solution, name="out", k=8):
     return np.asarray(jax.vmap(lambda s: s.to_dense(k, throw=False))(solution.spikes[name]))
 
 
-@pytest.mark.parametrize("delay", [st.Delay(0.1), st.Delay(jnp.array([[0.1, 0.2], [0.15, 0.1]]))], ids=["one", "each"])
+@pytest.mark.parametrize(
+    "delay",
+    [
+        pytest.param(st.Delay(0.1), id="one", marks=pytest.mark.slow),
+        pytest.param(st.Delay(jnp.array([[0.1, 0.2], [0.15, 0.1]])), id="each"),
+    ],
+)
 def test_agrees_with_an_ode_where_nothing_is_random(build, solve, delay):
     network = build.layers(delay=delay, recurrent=st.Delay(0.05), **FIXED)
     assert all(neuron.noise() is None for neuron in network.neurons.values())

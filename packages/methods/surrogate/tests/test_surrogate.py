@@ -67,7 +67,7 @@ def test_gradient_is_backpropagation_through_the_unrolled_neuron(decoding):
             value, none_yet = value + none_yet * spikes[n] * n * step, none_yet * (1.0 - spikes[n])
         return value + none_yet * (last + 1) * step
 
-    found, gradient = jax.value_and_grad(computed)(weight)
+    found, gradient = jax.jit(jax.value_and_grad(computed))(weight)
     expected, wanted = jax.value_and_grad(by_hand)(weight)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_allclose(gradient, wanted, rtol=1e-9)
@@ -79,7 +79,7 @@ def test_rates_and_states_follow_the_spikes():
     )
     stimulus = {"in": st.Spikes.from_dense(jnp.array([[1.0, 6.0], [3.0, 9.0]]))}
     save = st.Save(rates=True, states_at=jnp.array([0.0, 2.25, 30.0]))
-    solution = Surrogate(step=0.5, max_spikes=30).solve(network, stimulus, t1=30.0, save=save)
+    solution = eqx.filter_jit(Surrogate(step=0.5, max_spikes=30).solve)(network, stimulus, t1=30.0, save=save)
     count = solution.spikes["out"].count()
     assert count.sum() > 3
     np.testing.assert_allclose(solution.rates["out"], np.asarray(count) / 30.0, rtol=1e-12)
@@ -93,7 +93,7 @@ def test_a_current_counts_with_its_mean_over_a_step():
     weight = jnp.array([[0.5]])
     network = st.Network({"in": 1}, {"out": LIF(1)}, [st.Connection("in", "out", st.Dense(weight))], ["out"])
     pulse = st.Current(jnp.array([[1.0], [0.0]]), start=jnp.array([2.25, 6.0]))
-    solution = Surrogate(step=1.0).solve(network, {"in": pulse}, t1=8.0)
+    solution = eqx.filter_jit(Surrogate(step=1.0).solve)(network, {"in": pulse}, t1=8.0)
     exact = 0.5 * (np.exp(-2.0 / 20.0) - np.exp(-5.75 / 20.0))
     np.testing.assert_allclose(solution.final["out"].v[0], exact, rtol=2e-3)
 

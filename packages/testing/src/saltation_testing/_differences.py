@@ -90,7 +90,7 @@ def _moved(tree: Any, name: str, index: tuple, by: float) -> Any:
         if jax.tree_util.keystr(path) != name:
             return leaf
         if jnp.ndim(leaf) == 0:
-            return leaf + by  # of the same type, weak or not: what is compiled stays compiled
+            return leaf + float(by)  # of the same type, weak or not: what is compiled stays compiled
         values = np.array(leaf)
         values[index] += by
         return jnp.asarray(values)
