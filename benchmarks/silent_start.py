@@ -2,8 +2,9 @@
 
 The recipes' own hidden weights are made a tenth as large. Then the recipes train as they are, with what they have
 against silent neurons, `st.keep_firing`, and once more with the remedy `WeightScaling`. A run counts as a success if
-its test accuracy is within one point of the mean of runs from the recipes' own start. Runs are kept in benchmarks/results/silent_start.json, so
-one that was interrupted goes on; benchmarks/results/silent_start.md has the table.
+its test accuracy is within one point of the mean of runs from the recipes' own start. Runs are kept in
+benchmarks/results/silent_start.json, so one that was interrupted goes on; benchmarks/results/silent_start.md has the
+table.
 """
 
 import argparse
