@@ -9,4 +9,3 @@ from ._recipes import yinyang_axonal as yinyang_axonal
 from ._recipes import yinyang_dendritic as yinyang_dendritic
 from ._recipes import yinyang_synaptic as yinyang_synaptic
 from ._recipes import yinyang_w as yinyang_w
-from ._scaling import WeightScaling as WeightScaling
