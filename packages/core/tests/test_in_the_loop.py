@@ -229,7 +229,7 @@ class Plain(st.AbstractMethod):
         return st.Support(True)
 
     def solve(self, network, stimulus, *, t1, initial=None, key=None, save=st.Save(), throw=True):
-        raise NotImplementedError
+        raise AssertionError("refused before it is solved")
 
 
 def test_it_needs_a_replay_and_a_backend():
