@@ -58,6 +58,9 @@ def main() -> None:
     parser.add_argument("--pysiglib", metavar="PYTHON", help="a Python with pysiglib and torch")
     parser.add_argument("--dyadic-orders", type=int, nargs="+", default=[0, 2], help="pysiglib's refinement")
     parser.add_argument("--lengths", type=int, nargs="+", default=[64, 256], help="points of a lifted train")
+    parser.add_argument(
+        "--pysiglib-lengths", type=int, nargs="+", default=[64], help="those of pysiglib, whose memory grows 16-fold"
+    )
     parser.add_argument("--cases", nargs="*", default=["one neuron", "22 neurons"], help="the training steps")
     parser.add_argument("--case", help="one case, printed as JSON")
     args = parser.parse_args()
@@ -69,9 +72,10 @@ def main() -> None:
         own = [sys.executable, __file__, "--case", case]
         rows[case] = json.loads(child(own))
         print(case, rows[case], flush=True)
-        if case.startswith("gram") and args.pysiglib:
+        length = int(case.split()[1]) if case.startswith("gram") else None
+        if args.pysiglib and length in args.pysiglib_lengths:
             for order in args.dyadic_orders:
-                rows[f"{case}, pysiglib at order {order}"] = found = peer(args.pysiglib, order, int(case.split()[1]))
+                rows[f"{case}, pysiglib at order {order}"] = found = peer(args.pysiglib, order, length)
                 print(f"  pysiglib, dyadic order {order}:", found, flush=True)
     write(rows)
 
