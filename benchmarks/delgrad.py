@@ -103,7 +103,7 @@ def measure(case: int, kernel: str, seconds: float) -> dict:
     def loss(network, stimulus, labels):
         def one(spikes, label):
             solution = method.solve(network, {"in": spikes}, t1=T1, throw=False)
-            first = solution.spikes["out"].first()
+            first = solution.first_spikes("out")
             value = st.first_spike_cross_entropy(first, label, temperature=2.0, silent=T1)
             return value, [jnp.mean(jnp.isfinite(t.first())) for t in solution.spikes.values()]
 

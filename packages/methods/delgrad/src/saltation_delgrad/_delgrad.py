@@ -165,6 +165,7 @@ class DelGrad(st.AbstractReplayMethod):
                 updates={},
                 stats=stats,
                 result=_result(network, stimulus, observed, armed, dtype),
+                first={name: sources[name] for name in network.neurons} if save.spikes else None,
             ),
             throw=throw,
         )

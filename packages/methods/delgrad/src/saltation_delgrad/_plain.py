@@ -131,7 +131,7 @@ def _undelayed(layer: "Layer") -> "Layer":
 
 
 def _undelayed_batch(layer: "Layer", batched: "Layer") -> tuple["Layer", "Layer"]:
-    """The same of a batch, and which arrays have an axis for the samples then; `batched` says it of those of `layer`."""
+    """The same of a batch, and which arrays have an axis for the samples then, as `batched` says of those before."""
     flags = [bool(flag) for flag in (batched.time, batched.source, batched.axonal)]
     late = flags[0] or (layer.axonal is not None and any(flags))
     function = _times_of_arrival
