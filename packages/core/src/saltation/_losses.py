@@ -40,7 +40,8 @@ def first_spike_cross_entropy(
     """
     filled, finite = fill_silent(times, silent)
     # Not by an index, which the derivative would have to scatter.
-    mine = jnp.sum(jnp.where(jnp.arange(filled.shape[0]) == label, filled, 0.0))
+    is_mine = jnp.arange(filled.shape[0], dtype=jnp.asarray(label).dtype) == label
+    mine = jnp.sum(jnp.where(is_mine, filled, 0.0))
     # Where the label's neuron is silent the sum is not used, but it must not be empty: its derivative would be NaN.
     present = finite | ~finite[label] if silent == "constant" else jnp.ones_like(finite)
     loss = jax.nn.logsumexp(-filled / temperature, where=present) + mine / temperature
