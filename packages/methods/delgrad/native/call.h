@@ -38,6 +38,11 @@ struct Layer {
   void each_arrival(int64_t sample, Visit visit) const {
     const T *const sent = time.at(sample), *const late = axonal ? axonal.at(sample) : nullptr;
     const int32_t* const given = source ? source.at(sample) : nullptr;
+    if (given && !late) {
+      // As many as a picture has pixels: nothing is asked of each that is known of all.
+      for (int64_t k = 0; k < arrivals; ++k) visit(k, sent[k], given[k]);
+      return;
+    }
     for (int64_t k = 0; k < arrivals; ++k) {
       const int32_t from = given ? given[k] : int32_t(k);
       visit(k, late && from >= 0 ? sent[k] + late[from] : sent[k], from);
