@@ -73,8 +73,8 @@ def _reason(neuron: st.AbstractNeuron, closed_form: bool) -> str:
     return ""
 
 
-def _example(neuron: st.AbstractNeuron) -> tuple[Any, Any]:
-    """One neuron with known parameters, and a state at random: what it does there, it does everywhere."""
+def prototype(neuron: st.AbstractNeuron) -> Any:
+    """One neuron of that kind, with known parameters at random in place of arrays."""
     rng = np.random.default_rng(0)
 
     def known(leaf):
@@ -83,7 +83,14 @@ def _example(neuron: st.AbstractNeuron) -> tuple[Any, Any]:
         return jnp.asarray(rng.uniform(0.3, 0.6), leaf.dtype)
 
     with jax.ensure_compile_time_eval():
-        example = jax.tree.map(known, neuron).with_shape(())
+        return jax.tree.map(known, neuron).with_shape(())
+
+
+def _example(neuron: st.AbstractNeuron) -> tuple[Any, Any]:
+    """One neuron with known parameters, and a state at random: what it does there, it does everywhere."""
+    rng = np.random.default_rng(1)
+    with jax.ensure_compile_time_eval():
+        example = prototype(neuron)
         start = example.init()
         state = jax.tree.map(lambda leaf: leaf + jnp.asarray(rng.uniform(-0.6, -0.3), leaf.dtype), start)
     return example, state
