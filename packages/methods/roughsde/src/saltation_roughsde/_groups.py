@@ -4,7 +4,7 @@ A step of the march then holds each kind of neuron once, however many layers hav
 costs is compilation.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PyTree
 
 import saltation as st
 
-from ._support import prototype
+from ._kinds import alike
 
 
 class Place(NamedTuple):
@@ -41,7 +41,7 @@ def grouped(neurons: dict[str, st.AbstractNeuron]) -> tuple[dict[str, st.Abstrac
     """
     runs: list[list[str]] = []
     for name, neuron in neurons.items():
-        if runs and _alike(neurons[runs[-1][-1]], neuron):
+        if runs and alike(neurons[runs[-1][-1]], neuron):
             runs[-1].append(name)
         else:
             runs.append([name])
@@ -59,18 +59,6 @@ def side_by_side(places: dict[str, Place], group: str, members: dict[str, PyTree
     """What the members of a group have, `[..., size]`, as the group's, `[..., width]`."""
     parts = [members[name] for name, place in places.items() if place.group == group]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *parts) if len(parts) > 1 else parts[0]
-
-
-def _alike(a: st.AbstractNeuron, b: st.AbstractNeuron) -> bool:
-    """Whether they differ by their size and the values of arrays alone: a number decides what is computed."""
-    one, other = jax.tree.flatten(prototype(a)), jax.tree.flatten(prototype(b))
-    return one[1] == other[1] and all(map(_same, one[0], other[0]))
-
-
-def _same(x: Any, y: Any) -> bool:
-    if eqx.is_array(x) or eqx.is_array(y):
-        return eqx.is_inexact_array(x) and eqx.is_inexact_array(y)
-    return x is y or (type(x) is type(y) and x == y)
 
 
 def _joined(neurons: list[st.AbstractNeuron]) -> st.AbstractNeuron:

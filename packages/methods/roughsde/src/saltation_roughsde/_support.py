@@ -10,10 +10,16 @@ from jaxtyping import PyTree
 
 import saltation as st
 
+from ._kinds import alike, prototype
+
 
 def support(network: st.Network, *, closed_form: bool) -> st.Support:
     """Whether all neurons meet the conditions of a pathwise gradient, at states and parameters taken at random."""
+    known: list[st.AbstractNeuron] = []
     for name, neuron in network.neurons.items():
+        if any(alike(neuron, other) for other in known):
+            continue
+        known.append(neuron)
         reason = _reason(neuron, closed_form)
         if reason:
             return st.Support(False, f"the neurons {name!r} {reason}")
@@ -71,19 +77,6 @@ def _reason(neuron: st.AbstractNeuron, closed_form: bool) -> str:
                 "scales as the noise does."
             )
     return ""
-
-
-def prototype(neuron: st.AbstractNeuron) -> Any:
-    """One neuron of that kind, with known parameters at random in place of arrays."""
-    rng = np.random.default_rng(0)
-
-    def known(leaf):
-        if not eqx.is_inexact_array(leaf):
-            return leaf
-        return jnp.asarray(rng.uniform(0.3, 0.6), leaf.dtype)
-
-    with jax.ensure_compile_time_eval():
-        return jax.tree.map(known, neuron).with_shape(())
 
 
 def _example(neuron: st.AbstractNeuron) -> tuple[Any, Any]:
