@@ -147,9 +147,8 @@ class RoughSDE(st.AbstractMethod):
                 entries.append(input_spikes(connection, spikes, neurons[place.group], place, pre, dtype))
         samples = jnp.zeros(0, dtype) if save.states_at is None else save.states_at.astype(dtype)
         together = jnp.concatenate(noise, axis=1) if noise else jnp.zeros((cells, 0), dtype)
-        state, armed = (
-            {group: side_by_side(places, group, each) for group in neurons} for each in (states, thresholds)
-        )
+        state = {group: side_by_side(places, group, states) for group in neurons}
+        armed = {group: side_by_side(places, group, thresholds) for group in neurons}
         armed = {group: None if drawn is None else drawn.T for group, drawn in armed.items()}
         return Problem(neurons, places, state, together, layout, armed, drives, entries, links, samples, cells, t1)
 
@@ -203,10 +202,8 @@ class RoughSDE(st.AbstractMethod):
                     jumps += [] if jump is None else [jump._replace(index=jump.index + place.start)]
                 # A path that only jumps stands still in between.
                 still = [jnp.zeros((cells, place.size), dtype) for place, _ in members.values()]
-                some = any(part is not None for part in drawn)
-                drawn = (
-                    [zero if part is None else part for part, zero in zip(drawn, still, strict=True)] if some else []
-                )
+                moving = any(part is not None for part in drawn)
+                drawn = [zero if part is None else part for part, zero in zip(drawn, still, strict=True) if moving]
             places.append(slice(offset, offset + _width(drawn)) if drawn else None)
             parts += drawn
             offset += _width(drawn)
