@@ -55,7 +55,9 @@ def total_for(order: int, dtype: Any) -> float:
 
 
 @functools.lru_cache
-def series_for(order: int, total: float, largest: float, edges: float | int, dtype: Any, *, slopes: bool = True) -> Series:
+def series_for(
+    order: int, total: float, largest: float, edges: float | int, dtype: Any, *, slopes: bool = True
+) -> Series:
     """The terms that count where an edge passes cells of `total` increment, each at most of the `largest`.
 
     With the bound of `order_for`, a term of the `m`-th derivative that holds `p^q` and the `r`-th derivative of an edge
