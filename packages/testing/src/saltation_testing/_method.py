@@ -2,39 +2,31 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import saltation as st
-from saltation import AbstractMethod, AbstractReplayMethod, Network, Save, Spikes
+from saltation import AbstractReplayMethod, Save, Spikes
 
-from ._altered import pad_spikes, rescaled, to_float32, with_nan, with_synapses
-from ._case import Case, CompleteCase, at_rest, completed
-from ._compare import check_close, check_finite
+from ._altered import pad_spikes, rescaled, to_float32
+from ._case import at_rest
+from ._compare import check_close
 from ._differences import check_gradient
+from ._method_robustness import AbstractMethodRobustness
 from ._outcome import (
     FIELDS,
-    Outcome,
     dense,
-    find_batch_outcome,
-    find_outcome,
-    main_field,
     observed_fields,
     replayed,
-    saved,
     solved,
 )
 from ._permute import can_permute, permuted
-from ._suite import AbstractSuite, parametrise
 
 
-class AbstractMethodConformance(AbstractSuite, abc.ABC):
+class AbstractMethodConformance(AbstractMethodRobustness, abc.ABC):
     """The laws of a method. Subclass it in a test file; say which method, and what it is tested on.
 
     - `method()`: the method, with settings at which it is as accurate as it claims.
@@ -58,33 +50,6 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
     ```
     """
 
-    t1: ClassVar[float] = 40.0
-    key: ClassVar[int | None] = None
-    rtol: ClassVar[float] = 1e-5
-    step: ClassVar[float] = 3e-5
-    same_rtol: ClassVar[float] = 1e-8
-
-    @abc.abstractmethod
-    def method(self) -> AbstractMethod:
-        """The method."""
-
-    @abc.abstractmethod
-    def networks(self) -> Mapping[str, Network | Case]:
-        """Networks that it supports."""
-
-    def refused(self) -> Mapping[str, Network]:
-        """Networks that it does not support; none unless overridden."""
-        return {}
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "case" in metafunc.fixturenames:
-            parametrise(metafunc, "case", {name: completed(c, self.t1) for name, c in self.networks().items()})
-        if "unsupported" in metafunc.fixturenames:
-            parametrise(metafunc, "unsupported", self.refused())
-        if "field" in metafunc.fixturenames:
-            provided = [field for field in FIELDS if field in self.method().provides]
-            parametrise(metafunc, "field", {field: field for field in provided})
-
     def test_provides_only_fields_of_a_solution(self):
         provides = self.method().provides
         assert provides and provides <= set(FIELDS), f"provides: got {set(provides)}; expected some of {FIELDS}."
@@ -102,16 +67,6 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
             Spikes(train.time, train.index, train.size)  # sorted, padded, of known units
             assert train.size == case.network.size(name), f"{name}: {train.size} units."
             assert not jnp.any(jnp.isfinite(train.time) & (train.time > case.t1)), f"{name}: spikes after t1."
-
-    def test_refuses_in_words(self, unsupported):
-        method = self.method()
-        support = method.supports(unsupported)
-        assert not support, "supports: accepts a network that it should refuse."
-        assert len(support.reason.split()) >= 4, f"supports: the reason {support.reason!r} helps nobody."
-        case = completed(unsupported, self.t1)
-        with pytest.raises(st.UnsupportedError) as error:
-            method.solve(case.network, case.stimulus, t1=case.t1, key=self.random_key())
-        assert support.reason in str(error.value), "solve: does not say why."
 
     def test_gradient_matches_central_differences(self, case, field):
         gradient = self.outcome(case, field).gradient
@@ -184,15 +139,6 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         tolerances = {"rtol": 100 * self.same_rtol, "atol": self.same_rtol}
         check_close(together.gradient[0], total, "gradient under vmap: ", **tolerances)
 
-    def test_a_bad_sample_leaves_its_batch_alone(self, case):
-        bad = dataclasses.replace(case, stimulus=with_nan(case.stimulus))
-        batch, alone = self.batch([case, bad, case]), self.outcome(case).observed
-        good = np.asarray(batch.result == st.RESULTS.successful)
-        assert good.tolist() == [True, False, True], f"successful: got {good}; expected only the NaN to fail."
-        for sample in (0, 2):
-            one = jax.tree.map(lambda leaf, sample=sample: leaf[sample], batch.observed)
-            check_close(one, alone, f"sample {sample} beside a bad one: ", rtol=self.same_rtol)
-
     def test_float32_is_near_float64(self, case):
         wide = self.outcome(case)
         with jax.enable_x64(False):
@@ -207,83 +153,6 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         )
         error = np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
         assert error < 0.02, f"in float32: the gradient is off by {100 * error:.1f} % of its norm."
-
-    def test_missing_room_is_reported_and_nothing_is_lost(self, case):
-        self.need_spikes()
-        method, times = self.method(), self.times(case)
-        if not hasattr(method, "max_spikes"):
-            pytest.skip("the method has no max_spikes")
-        most = max(int(np.isfinite(t).sum(axis=1).max(initial=0)) for t in times.values())
-        enough = self.without_gradient(case, dataclasses.replace(method, max_spikes=most))
-        assert bool(enough.result == st.RESULTS.successful), (
-            f"max_spikes={most} is enough, but the result is {enough.result!r}."
-        )
-        kept = {name: t[:, :most] for name, t in dense(enough).items()}
-        check_close(kept, {name: t[:, :most] for name, t in times.items()}, "just enough room: ", rtol=1e-7)
-        if most < 2:
-            pytest.skip("no neuron spikes more than once in this case")
-        short = dataclasses.replace(method, max_spikes=most - 1)
-        result = self.without_gradient(case, short).result
-        assert bool(result == st.RESULTS.max_spikes_reached), (
-            f"max_spikes={most - 1}, {most} needed, throw=False: got the result {result!r}; expected "
-            "RESULTS.max_spikes_reached."
-        )
-        self.must_throw(case, "max_spikes", short)
-
-    def test_a_stimulus_that_does_not_fit_is_refused(self, case):
-        name, value = next(iter(case.stimulus.items()))
-        for what, stimulus in {
-            "an unknown input": {**case.stimulus, "no_such_input": value},
-            "a missing input": {n: s for n, s in case.stimulus.items() if n != name},
-            "a wrong size": {**case.stimulus, name: Spikes.empty(value.size + 1)},
-            "a wrong type": {**case.stimulus, name: jnp.zeros(value.size)},
-        }.items():
-            try:
-                self.method().solve(case.network, stimulus, t1=case.t1, key=self.random_key())
-            except (ValueError, TypeError):  # a type checker, where one is installed, comes first
-                continue
-            raise AssertionError(f"solve accepts {what}; expected a ValueError.")
-
-    def test_nan_input_is_reported(self, case):
-        bad = dataclasses.replace(case, stimulus=with_nan(case.stimulus))
-        result = self.outcome(bad).result
-        assert bool(result == st.RESULTS.non_finite_input), (
-            f"a NaN in the stimulus, throw=False: got the result {result!r}; expected RESULTS.non_finite_input."
-        )
-        self.must_throw(bad, "NaN")
-
-    def test_nan_weights_are_not_a_success(self, case):
-        result = self.outcome(with_synapses(case, jnp.nan)).result
-        assert not bool(result == st.RESULTS.successful), "NaN weights, throw=False: reported as a success."
-
-    def test_a_silent_network_has_a_finite_gradient(self, case):
-        outcome = self.outcome(with_synapses(case, 0.0))
-        check_finite(outcome.gradient, "gradient of a silent network, with respect to ")
-        if at_rest(case.network) and "spikes" in self.method().provides:
-            for name, times in outcome.observed["spikes"].items():
-                assert np.isinf(times).all(), f"{name}: spikes without any input."
-            for leaf in jax.tree.leaves(outcome.gradient):
-                assert not np.any(leaf), "gradient of the spikes of a silent network: not zero."
-
-    def test_only_what_is_provided_is_differentiable(self, case):
-        for field in FIELDS:
-            if field in self.method().provides:
-                continue
-            arguments = (self.method(), self.at(case), case.t1, saved(field, case.t1), self.random_key())
-            try:
-                solution = solved(*arguments, False)
-            except ValueError:
-                continue  # it cannot even be asked for
-            if not any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(getattr(solution, field))):
-                continue
-            try:
-                self.outcome(case, field)
-            except (TypeError, ValueError):
-                continue
-            raise AssertionError(
-                f"differentiating {field}, which `provides` does not name, raises nothing; wrap it in "
-                "saltation.not_differentiable."
-            )
 
     def test_replay_of_its_own_spikes(self, case):
         method = self.method()
@@ -322,49 +191,3 @@ class AbstractMethodConformance(AbstractSuite, abc.ABC):
         assert bool(late.result == st.RESULTS.bad_save_times), (
             f"a time after t1, throw=False: got the result {late.result!r}; expected RESULTS.bad_save_times."
         )
-
-    # What the laws are written in.
-
-    def random_key(self) -> Any:
-        return None if self.key is None else jax.random.key(self.key)
-
-    def save(self, field: str | None = None, t1: float = 1.0) -> Save:
-        return saved(main_field(self.method()) if field is None else field, t1)
-
-    def at(self, case: CompleteCase) -> tuple[Network, Any]:
-        """What is differentiated: the network and the stimulus."""
-        return case.network, case.stimulus
-
-    def outcome(self, case: CompleteCase, field: str | None = None, *, method: Any = None, back: Any = None) -> Outcome:
-        """What the method finds, and the gradient of a fixed random sum over a field of it; compiled once a case."""
-        method = self.method() if method is None else method
-        field = main_field(method) if field is None else field
-        orders = {name: np.arange(neuron.size) for name, neuron in case.network.neurons.items()} | (back or {})
-        orders = {name: jnp.asarray(order, jnp.int32) for name, order in orders.items()}
-        return find_outcome(method, self.at(case), orders, case.t1, saved(field, case.t1), self.random_key(), field)
-
-    def without_gradient(self, case: CompleteCase, method: Any) -> st.Solution:
-        """What a method finds, which compiles in half the time."""
-        return solved(method, self.at(case), case.t1, self.save(t1=case.t1), self.random_key(), False)
-
-    def batch(self, cases: list[CompleteCase]) -> Outcome:
-        """The same for cases that differ in their stimulus, under vmap."""
-        method, case = self.method(), cases[0]
-        field = main_field(method)
-        stimuli = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one.stimulus for one in cases])
-        save = saved(field, case.t1)
-        return find_batch_outcome(method, (case.network, stimuli), case.t1, save, self.random_key(), field)
-
-    def times(self, case: CompleteCase) -> dict[str, np.ndarray]:
-        """Spike times `[n, k]` of each population."""
-        return jax.tree.map(np.asarray, self.outcome(case).observed["spikes"])
-
-    def must_throw(self, case: CompleteCase, message: str, method: Any = None) -> None:
-        method = self.method() if method is None else method
-        with pytest.raises(Exception, match=message):
-            solution = solved(method, self.at(case), case.t1, self.save(t1=case.t1), self.random_key(), True)
-            jax.block_until_ready(eqx.filter(solution, eqx.is_array))
-
-    def need_spikes(self) -> None:
-        if "spikes" not in self.method().provides:
-            pytest.skip("the method does not provide spikes")

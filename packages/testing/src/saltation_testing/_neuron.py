@@ -13,7 +13,9 @@ import pytest
 import saltation as st
 from saltation import AbstractNeuron
 
+from ._altered import to_float32
 from ._compare import check_close, check_finite
+from ._crossing import check_crossing
 from ._neuron_functions import every_unit, everything_of, gradients_of
 from ._neuron_states import currents_of, states_of
 from ._suite import AbstractSuite, parametrise
@@ -183,7 +185,7 @@ class AbstractNeuronConformance(AbstractSuite):
                 current = jnp.full(neuron.shape, level)
                 what = f"closed_form().crossing of a state {name} under a current of {level}"
                 found = crossing(state, duration, current)
-                _check_crossing(found, lambda u, s=state, c=current: guard(u, s, c), duration, what)
+                check_crossing(found, lambda u, s=state, c=current: guard(u, s, c), duration, what)
 
     def test_lif_record_is_the_neuron(self, neuron, states):
         lif = neuron.lif()
@@ -241,7 +243,7 @@ class AbstractNeuronConformance(AbstractSuite):
             check_close(batch[name], loop[name], f"{name} under vmap", atol=_rounding_of(name))
 
     def test_float32_stays_float32_and_near_float64(self, neuron, states, everything):
-        narrow = jax.tree.map(_to_float32, (neuron, states))
+        narrow = jax.tree.map(to_float32, (neuron, states))
         for state_name, state in states.items():
             expected = everything(neuron, state)
             for name, value in everything(narrow[0], narrow[1][state_name]).items():
@@ -264,26 +266,6 @@ def _closed_form(neuron: AbstractNeuron) -> st.ClosedForm:
     if closed is None:
         pytest.skip("it has no closed form")
     return closed
-
-
-def _check_crossing(crossing: Any, guard: Callable, duration: Any, what: str) -> None:
-    """Against a fine grid: finite crossings are zeros of the guard, and there is none before them."""
-    crossing, duration = np.asarray(crossing), np.asarray(duration)
-    fractions = jnp.linspace(0.0, 1.0, 801) ** 2  # finer near 0, where fast time constants act
-    grid = fractions.reshape(-1, *[1] * duration.ndim) * duration[None]
-    values = np.asarray(guard(grid)[0])
-    rises = (values[:-1] < 0) & (values[1:] >= 0)
-    first = np.where(
-        rises.any(axis=0), np.take_along_axis(np.asarray(grid)[1:], rises.argmax(axis=0)[None], 0)[0], np.inf
-    )
-    found = np.isfinite(crossing)
-    assert (crossing[found] > 0).all() and (crossing <= duration)[found].all(), f"{what}: not in (0, duration]."
-    assert (crossing <= first * (1 + 1e-9) + 1e-12).all(), f"{what}: {crossing}; a grid sees it at {first} or before."
-    at = jnp.asarray(np.where(found, crossing, 0.0))
-    scale = 1e-8 * np.abs(values).max()
-    level, slope = (x[0] for x in guard(at[None]))
-    assert (np.abs(np.asarray(level))[found] <= scale).all(), f"{what}: the guard is {level} there; expected 0."
-    assert (np.asarray(slope)[found] >= -scale).all(), f"{what}: the guard falls there, with slope {slope}."
 
 
 @eqx.filter_jit
@@ -316,7 +298,3 @@ def _with_arrays(neuron: AbstractNeuron) -> AbstractNeuron:
         return jnp.asarray(float(leaf)) if is_number else leaf
 
     return jax.tree.map(to_array, neuron)
-
-
-def _to_float32(leaf: Any) -> Any:
-    return leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf
