@@ -77,12 +77,13 @@ void pull_back_sources(const saltation::Layer<T>& layer, const saltation::Spikes
     for (int64_t i = 0; i < layer.sources; ++i) {
       const int32_t first = arrivals.start[i], last = arrivals.start[i + 1];
       T* const to = by_weight.row(block.number, i);
-      Vec<T> total[registers], by_rise[registers] = {};
-      unrolled<registers>([&](auto r) { total[r] = load<T>(to + r * kLanes<T>); });
+      Vec<T> by_rise[registers] = {};
       const size_t row = layer.delay ? size_t(delay.row(block.number, i) - delay.data.data()) : 0;
       const auto add_up = [&](auto timed, auto delayed) {
-        Vec<T> d[registers], x[registers], s[registers];
+        // Its own, so that sums stay in registers.
+        Vec<T> total[registers], late_rise[registers] = {}, d[registers], x[registers], s[registers];
         unrolled<registers>([&](auto r) {
+          total[r] = load<T>(to + r * kLanes<T>);
           if constexpr (delayed.value) {
             const size_t at = row + r * kLanes<T>;
             d[r] = load<T>(&delay.data[at]), x[r] = load<T>(&late.x[at]), s[r] = load<T>(&late.s[at]);
@@ -102,15 +103,18 @@ void pull_back_sources(const saltation::Layer<T>& layer, const saltation::Spikes
             total[r] += force[l][r] * larger<T>(flow.k, Vec<T>{});
             if constexpr (timed.value) {
               const Vec<T> rise = kind == saltation::kLeakFree ? flow.s : flow.s - flow.k;
-              by_rise[r] += choose<T>(u > 0, force[l][r], Vec<T>{}) * rise;
+              late_rise[r] += choose<T>(u > 0, force[l][r], Vec<T>{}) * rise;
             }
           });
         }
+        unrolled<registers>([&](auto r) {
+          store<T>(to + r * kLanes<T>, total[r]);
+          if constexpr (timed.value) by_rise[r] = late_rise[r];
+        });
       };
       using No = std::false_type;
       using Yes = std::true_type;
       layer.delay ? add_up(Yes{}, Yes{}) : gradients.axonal ? add_up(Yes{}, No{}) : add_up(No{}, No{});
-      unrolled<registers>([&](auto r) { store<T>(to + r * kLanes<T>, total[r]); });
       if (!gradients.axonal && !gradients.delay) continue;
       const T* const w = weight.row(block.number, i);
       unrolled<registers>([&](auto r) {
