@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 CELL = 0.1  # ms, as the recording was sampled
-PARTICLES = 500
+PARTICLES = 4000
 # Of the time since the last spike, ms: the intensity is constant between them.
 AGES = np.array([0.0, 3.5, 4.5, 5.5, 6.5, 8.0, 10.0, 14.0, 20.0])
 

@@ -1,11 +1,12 @@
 """How well `roughsde/grasshopper` and simpler models of the same neuron do on windows that none was fitted to.
 
-`python benchmarks/grasshopper.py RUN --data-dir DIR` reads a finished run. The others are point processes, fitted by
-maximum likelihood to the same windows: their intensity is the exponential of the stimulus filtered by the recipe's own
-lags ("Poisson"), a function of the time since the last spike ("renewal"), or the product of both ("both"). Measured on
-the test windows are the kernel score against the recorded train (of the untruncated signature kernel), the discrepancy
-of all windows together, intervals between spikes, and, from each model's intensity given the spikes so far, the
-likelihood and the law of time rescaling. Writes `results/grasshopper.{json,md}` and, with `--figure`, a picture.
+`python benchmarks/grasshopper.py RUN ... --data-dir DIR` reads finished runs, of several seeds. The others are point
+processes, fitted by maximum likelihood to the same windows: their intensity is the exponential of the stimulus filtered
+by the recipe's own lags ("Poisson"), a function of the time since the last spike ("renewal"), or the product of both
+("both"). Measured on the test windows are the kernel score against the recorded train (of the untruncated signature
+kernel), the discrepancy of all windows, with and without their sound, intervals between spikes, and, from each model's
+intensity given the spikes so far, the likelihood and the law of time rescaling. Writes `results/grasshopper.{json,md}`,
+where runs are averaged, and, with `--figure`, a picture of the first run.
 """
 
 import argparse
@@ -20,40 +21,54 @@ from scipy import stats
 
 import saltation as st
 from saltation_roughsde import spike_gram
-from saltation_roughsde._mmd import mmd_from_grams
 from saltation_roughsde._receptor import LEAD, hear, in_window
 from saltation_train import load_run
 
 RESULTS = Path(__file__).parent / "results"
+NEURON = "stochastic neuron"
 SAMPLES = 16
+COMPARED = 7
 ROOM = 12
+DELAY = 5.0  # ms, from a sound to a spike
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="the folder of a run of roughsde/grasshopper")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run of roughsde/grasshopper")
     parser.add_argument("--data-dir", help="where the recording is")
     parser.add_argument("--figure", metavar="PNG", help="draw rasters, intervals and the rescaled times")
     args = parser.parse_args()
-    run = load_run(args.run, checkpoint="last", data_dir=args.data_dir)
-    recording = Recording(run, args.data_dir)
-    models = {"data": None, "stochastic neuron": samples_of(run)}
-    intensities = {"stochastic neuron": filtered_intensity(run.model.network, recording.current, recording.spikes)}
+    runs = [load_run(run, checkpoint="last", data_dir=args.data_dir) for run in args.runs]
+    recording = Recording(runs[0], args.data_dir)
+    names = [NEURON if len(runs) == 1 else f"{NEURON}, run {k}" for k in range(len(runs))]
+    models = {name: samples_of(run) for name, run in zip(names, runs, strict=True)}
+    intensities = {
+        name: filtered_intensity(run.model.network, recording.current, recording.spikes)
+        for name, run in zip(names, runs, strict=True)
+    }
     for name, stimulus, history in (("Poisson", True, False), ("renewal", False, True), ("both", True, True)):
         process = PointProcess.fit(recording.current, recording.spikes, recording.train, stimulus, history)
         models[name] = process.samples(recording.test, LEAD, recording.window, SAMPLES, ROOM)
         intensities[name] = process.intensity(recording.spikes)
+    test = runs[0].dataset.test
     observed = np.full((len(recording.test), 1, ROOM), np.inf)
-    observed[:, 0, : run.dataset.test.targets.shape[-1]] = run.dataset.test.targets[:, 0]
-    models["data"] = observed
-    rows = {name: measured(samples, observed, recording) for name, samples in models.items()}
-    waits = {}
-    for name, intensity in intensities.items():
-        waits[name], extra = rescaled(*intensity, recording)
-        rows[name] |= extra
-    write(rows)
+    observed[:, 0, : test.targets.shape[-1]] = test.targets[:, 0]
+    similarity = similar_sounds(test.inputs)
+    rows, waits = {"data": of_intervals(observed, observed)}, {}
+    for name, samples in models.items():
+        waits[name], of_intensity = rescaled(*intensities[name], recording)
+        of_samples = of_trains(samples, observed, similarity, recording.window)
+        rows[name] = of_intervals(samples, observed) | of_samples | of_intensity
+    ours = np.mean([rows[name]["scores"] for name in names], axis=0)
+    for name in models:
+        above = rows[name].pop("scores") - ours
+        rows[name] |= {"score_above": above.mean(), "score_above_error": above.std() / len(above) ** 0.5}
+    write(rows, names)
     if args.figure:
-        draw(args.figure, models, waits, recording)
+        point_processes = {name: models[name] for name in ("Poisson", "renewal")}
+        trains = {"data": observed, NEURON: models[names[0]], **point_processes}
+        shown_waits = {NEURON: waits[names[0]], **{name: waits[name] for name in point_processes}}
+        draw(args.figure, trains, shown_waits, recording)
 
 
 class Recording:
@@ -94,20 +109,24 @@ def samples_of(run) -> np.ndarray:
     return np.concatenate(parts, axis=1)[:, :SAMPLES]
 
 
-def measured(samples: np.ndarray, observed: np.ndarray, recording: Recording) -> dict:
+def of_intervals(samples: np.ndarray, observed: np.ndarray) -> dict:
     counts = np.isfinite(samples).sum(-1)
     gaps, true_gaps = intervals(samples), intervals(observed)
-    row = {
+    return {
         "spikes": counts.mean(),
         "fano": counts.var(axis=1).mean() / counts.mean() if samples.shape[1] > 1 else None,
         "interval": gaps.mean(),
         "cv": gaps.std() / gaps.mean(),
         "interval_ks": stats.ks_2samp(gaps, true_gaps).statistic,
     }
-    if samples.shape[1] > 1:
-        scores = window_scores(samples, observed, recording.window)
-        row |= {"score": scores.mean(), "scores": scores}
-        row["mmd"], row["mmd_95"] = discrepancy(samples[:, 0], observed[:, 0], recording.window)
+
+
+def of_trains(samples: np.ndarray, observed: np.ndarray, similarity: np.ndarray, window: float) -> dict:
+    scores = window_scores(samples, observed, window)
+    row = {"score": scores.mean(), "scores": scores}
+    values = gram_of_all(np.concatenate([observed, samples[:, :COMPARED]], axis=1), window)
+    row["mmd"], row["mmd_95"] = discrepancy(values, np.ones_like(similarity))
+    row["mmd_with_sound"], row["mmd_with_sound_95"] = discrepancy(values, similarity)
     return row
 
 
@@ -138,17 +157,38 @@ def window_scores(samples, observed, window):
     return np.array([score(x, y) for x, y in zip(samples, observed, strict=True)], np.float64)
 
 
-def discrepancy(samples, observed, window, shuffles=500):
-    """The squared discrepancy of two sets of windows, and its 95 % quantile where they are shuffled."""
-    both = jnp.asarray(np.concatenate([samples, observed]), jnp.float32)
-    values, n, rng = np.asarray(jax.jit(gram(window))(both, both), np.float64), len(samples), np.random.default_rng(0)
+def similar_sounds(inputs: np.ndarray) -> np.ndarray:
+    """A Gaussian kernel of the level of windows' sounds, as wide as they differ in the median."""
+    level = np.log(inputs[:, round(LEAD - DELAY) : round(-DELAY)].astype(np.float64))
+    squared = ((level[:, None] - level) ** 2).sum(-1)
+    return np.exp(-squared / (2 * np.median(squared[squared > 0])))
 
-    def of(order):
-        x, y = order[:n], order[n:]
-        return float(mmd_from_grams(values[np.ix_(x, x)], values[np.ix_(x, y)], values[np.ix_(y, y)]))
 
-    null = [of(rng.permutation(2 * n)) for _ in range(shuffles)]
-    return of(np.arange(2 * n)), float(np.quantile(null, 0.95))
+def gram_of_all(trains: np.ndarray, window: float) -> np.ndarray:
+    """The kernel between all trains, `[windows, trains, windows, trains]`."""
+    kernel, flat = jax.jit(gram(window)), trains.reshape(-1, trains.shape[-1]).astype(np.float32)
+    values = [np.asarray(kernel(part, flat), np.float64) for part in np.split(flat, len(trains))]
+    return np.stack(values).reshape(trains.shape[:2] * 2)
+
+
+def discrepancy(values: np.ndarray, similarity: np.ndarray, shuffles: int = 1000) -> tuple[float, float]:
+    """The squared discrepancy of pairs of a sound and a train, the first of each window against the others, without
+    bias; and its 95 % quantile where the first is any of them.
+
+    `values` is the kernel of trains, `similarity` that of sounds, `[windows, windows]`; theirs is the product.
+    """
+    windows, trains = values.shape[:2]
+    pairs = similarity * (1 - np.eye(windows))
+    values = values * (pairs / pairs.sum())[:, None, :, None]
+    place, rng = np.arange(windows), np.random.default_rng(0)
+
+    def of(first: np.ndarray) -> float:
+        weight = np.full((windows, trains), -1 / (trains - 1))
+        weight[place, first] = 1.0
+        return float(np.tensordot(weight, np.tensordot(values, weight, 2), 2))
+
+    null = [of(rng.integers(0, trains, windows)) for _ in range(shuffles)]
+    return of(np.zeros(windows, int)), float(np.quantile(null, 0.95))
 
 
 def rescaled(integral: np.ndarray, at_end: np.ndarray, recording: Recording) -> tuple[np.ndarray, dict]:
@@ -171,14 +211,10 @@ def rescaled(integral: np.ndarray, at_end: np.ndarray, recording: Recording) -> 
     return waits, {"rescaling_ks": test.statistic, "rescaling_p": test.pvalue, "bits_per_spike": bits}
 
 
-def write(rows: dict) -> None:
-    reference = rows["stochastic neuron"]["scores"]
-    for row in rows.values():
-        scores = row.pop("scores", None)
-        if scores is not None and scores is not reference:
-            difference = scores - reference
-            row["score_above"] = difference.mean()
-            row["score_above_error"] = difference.std() / len(difference) ** 0.5
+def write(rows: dict, runs: list[str]) -> None:
+    """Runs of the neuron are one line of the table, their mean."""
+    mean = {key: np.mean([rows[name][key] for name in runs]) for key in rows[runs[0]]}
+    shown = {"data": rows["data"], NEURON: mean} | {name: row for name, row in rows.items() if name not in runs}
     columns = {
         "spikes": "spikes a window",
         "fano": "variance / mean given the sound",
@@ -190,12 +226,14 @@ def write(rows: dict) -> None:
         "score_above_error": "error",
         "mmd": "MMD²",
         "mmd_95": "95 % of no difference",
+        "mmd_with_sound": "MMD² with the sound",
+        "mmd_with_sound_95": "95 % of no difference",
         "rescaling_ks": "KS of rescaled times",
         "rescaling_p": "p",
         "bits_per_spike": "bits a spike",
     }
     lines = [f"| model | {' | '.join(columns.values())} |", "|---" * (len(columns) + 1) + "|"]
-    for name, row in rows.items():
+    for name, row in shown.items():
         cells = ["" if row.get(key) is None else f"{row[key]:.3g}" for key in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     plain = {name: {k: None if v is None else float(v) for k, v in row.items()} for name, row in rows.items()}

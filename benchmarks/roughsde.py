@@ -99,12 +99,15 @@ def measured(case: str) -> dict:
 
 
 def write(rows: dict) -> None:
-    lines = ["| | forward [s] | with gradient [s] | peak [MB] | largest relative difference from ours |"]
-    lines.append("|---|---|---|---|---|")
+    lines = ["| | forward [s] | with gradient [s] | compile [s] | peak [MB] | largest relative difference from ours |"]
+    lines.append("|---|---|---|---|---|---|")
     for case, row in rows.items():
         forward = f"{row['forward']:.3f}" if "forward" in row else ""
         error = f"{row['error']:.1e}" if "error" in row else ""
-        lines.append(f"| {case} | {forward} | {row['with_gradient']:.3f} | {row['peak_mb']:.0f} | {error} |")
+        compiled = f"{row['compile']:.1f}" if "compile" in row else ""
+        lines.append(
+            f"| {case} | {forward} | {row['with_gradient']:.3f} | {compiled} | {row['peak_mb']:.0f} | {error} |"
+        )
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "roughsde.json").write_text(json.dumps(rows, indent=2) + "\n")
     (RESULTS / "roughsde.md").write_text("\n".join(lines) + "\n")

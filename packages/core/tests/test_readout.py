@@ -1,5 +1,6 @@
 """Read-outs: from a solution to scores and a class."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -35,6 +36,20 @@ def test_first_spikes():
     assert readout.predict(output) == 0
     assert readout.predict(jnp.full(3, INF)) == -1  # nobody spiked: no decision
     assert readout.needs == {"spikes"}
+
+
+def test_a_solution_answers_from_its_spikes_or_from_what_the_method_reports():
+    found = solution([[3.0, 1.0], [2.0, INF], [INF, INF]])
+    np.testing.assert_array_equal(found.first_spikes("out"), [1.0, 2.0, INF])
+    np.testing.assert_array_equal(found.spike_count("out"), [2, 1, 0])
+    reported = dataclasses.replace(
+        solution(), first={"out": jnp.array([4.0, INF])}, stats={"spike_count": {"out": jnp.array([1, 0])}}
+    )
+    np.testing.assert_array_equal(reported.first_spikes("out"), [4.0, INF])
+    np.testing.assert_array_equal(reported.spike_count("out"), [1, 0])
+    for ask in (solution().first_spikes, solution().spike_count):
+        with pytest.raises(ValueError, match="without spikes; solve with"):
+            ask("out")
 
 
 def test_membrane_is_the_mean_over_the_saved_times():

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray
 
 from ._connection import Connection
@@ -19,9 +21,24 @@ def normal(mean: float, std: float) -> Init:
     """Weights from a normal distribution, scaled by the fan-in: mean `mean / pre`, deviation `std / sqrt(pre)`."""
 
     def init(key: PRNGKeyArray, pre: int, post: int) -> Array:
-        return mean / pre + std / pre**0.5 * jax.random.normal(key, (pre, post))
+        return jnp.asarray(mean / pre + std / pre**0.5 * _standard_normal(key, pre, post))
 
     return init
+
+
+def _standard_normal(key: PRNGKeyArray, pre: int, post: int) -> Array | np.ndarray:
+    """`jax.random.normal(key, (pre, post))`, of which the first numbers are the same however many are drawn.
+
+    Outside `jit` as many are drawn as layers of other sizes need too, which compiles one program for all of them, and
+    what is computed from them is NumPy's, which compiles none.
+    """
+    size = pre * post
+    if isinstance(key, Tracer):
+        return jax.random.normal(key, (pre, post))
+    return np.asarray(_normals(key, max(1024, 1 << (size - 1).bit_length())))[:size].reshape(pre, post)
+
+
+_normals = jax.jit(lambda key, number: jax.random.normal(key, (number,)), static_argnums=1)
 
 
 def feedforward(

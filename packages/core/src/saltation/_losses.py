@@ -39,7 +39,9 @@ def first_spike_cross_entropy(
     **Raises:** `ValueError` for another `silent`.
     """
     filled, finite = fill_silent(times, silent)
-    mine = filled[label]
+    # Not by an index, which the derivative would have to scatter.
+    is_mine = jnp.arange(filled.shape[0], dtype=jnp.asarray(label).dtype) == label
+    mine = jnp.sum(jnp.where(is_mine, filled, 0.0))
     # Where the label's neuron is silent the sum is not used, but it must not be empty: its derivative would be NaN.
     present = finite | ~finite[label] if silent == "constant" else jnp.ones_like(finite)
     loss = jax.nn.logsumexp(-filled / temperature, where=present) + mine / temperature
@@ -111,10 +113,9 @@ def keep_firing(network: Network, solution: Solution, *, strength: float, drive:
     **Arguments:** `drive`: the sum of incoming weights beyond which nothing pulls, in the unit of the weights; twice or
     three times what it takes to reach the threshold is a good choice.
     """
-    assert solution.spikes is not None, "keep_firing needs Save(spikes=True)."
     total = jnp.zeros(())
     for name, neuron in network.neurons.items():
-        silent = solution.spikes[name].count() == 0
+        silent = solution.spike_count(name) == 0
         weights = [c.synapse.weight for _, c in network.incoming(name) if isinstance(c.synapse, Dense)]
         if weights:
             missing = jnp.maximum(1.0 - sum(jnp.sum(weight, axis=0) for weight in weights) / drive, 0.0)

@@ -38,7 +38,7 @@ class FirstSpikes(AbstractReadout):
 
     def __call__(self, solution: Solution) -> Float[Array, " classes"]:
         assert solution.spikes is not None, "FirstSpikes needs Save(spikes=True)."
-        return solution.spikes[self.population].first()
+        return solution.first_spikes(self.population)
 
     def predict(self, output: Float[Array, " classes"]) -> Int[Array, ""]:
         return jnp.where(jnp.any(jnp.isfinite(output)), jnp.argmin(output), -1)

@@ -17,19 +17,23 @@ struct Arrival {
   int32_t position;  // in the sample's array of times
 };
 
+// Whether all samples see the same arrivals.
+template <typename T>
+inline bool one_stimulus(const saltation::Layer<T>& layer) {
+  return layer.time.stride == 0 && layer.source.stride == 0 && layer.axonal.stride == 0;
+}
+
 // The arrivals of one sample that come before `t1`, in the order given.
 template <typename T>
 inline void collect(const saltation::Layer<T>& layer, int64_t sample, std::vector<Arrival<T>>& found) {
-  const T* time = layer.time.at(sample);
-  const int32_t* source = layer.source.at(sample);
   const T t1 = T(layer.t1);
   found.resize(size_t(layer.arrivals));
   size_t number = 0;
-  for (int64_t k = 0; k < layer.arrivals; ++k) {
-    found[number] = {time[k], source[k], int32_t(k)};
-    // Not a branch, which could not be foreseen.
-    number += size_t((time[k] < t1) & (source[k] >= 0));
-  }
+  layer.each_arrival(sample, [&](int64_t k, T time, int32_t source) {
+    found[number] = {time, source, int32_t(k)};
+    // Not a branch, which could not be foreseen. A NaN does not come either.
+    number += size_t((time < t1) & (source >= 0));
+  });
   found.resize(number);
 }
 

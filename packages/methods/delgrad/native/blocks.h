@@ -44,7 +44,7 @@ struct Block {
   static constexpr int width = registers * kLanes<T>;
   int64_t number, first, neurons;
   // `close`: just below the threshold, by more than what rounding does.
-  Vec<T> theta[registers], close[registers], drive[registers], start[registers];
+  Vec<T> theta[registers], close[registers], drive[registers], start[registers], late[registers];
   Mask<T> real[registers];
 
   // A leaky potential is measured from where its drive takes it.
@@ -53,9 +53,10 @@ struct Block {
     for (int r = 0; r < registers; ++r) {
       real[r] = Mask<T>{};
       for (int l = 0; l < kLanes<T>; ++l) real[r][l] = first + r * kLanes<T> + l < neurons ? -1 : 0;
-      theta[r] = choose<T>(real[r], read(layer.theta.data, layer.theta.stride * sample, r),
-                           all<T>(std::numeric_limits<T>::max()));
-      drive[r] = layer.drive ? read(layer.drive.data, layer.drive.stride * sample, r) : Vec<T>{};
+      const Vec<T> given = layer.theta ? read(layer.theta.at(sample), 0, r) : all<T>(T(layer.threshold));
+      theta[r] = choose<T>(real[r], given, all<T>(std::numeric_limits<T>::max()));
+      drive[r] = layer.drive ? read(layer.drive.at(sample), 0, r) : Vec<T>{};
+      late[r] = layer.dendritic ? read(layer.dendritic.at(sample), 0, r) : Vec<T>{};
       start[r] = leaky ? -drive[r] : Vec<T>{};
       if (leaky) theta[r] -= drive[r];
       constexpr T slack = 16 * std::numeric_limits<T>::epsilon();
@@ -83,7 +84,7 @@ constexpr int64_t kSamples = 16;
 
 // Calls `visit(sample, block, weight, delay)` for all samples and blocks of neurons: a few samples of one block in a row,
 // so that its weights stay in the cache, if the samples share them: `together`, 1 for one by one. Before the visits of some
-// samples it calls `prepare(first, last)`.
+// samples it calls `prepare(first, last, delay)`.
 template <typename T, int kind, int registers, typename Prepare, typename Visit>
 void each_block(const saltation::Layer<T>& layer, int64_t together, Prepare prepare, Visit visit) {
   constexpr bool leaky = kind != saltation::kLeakFree;
@@ -91,7 +92,7 @@ void each_block(const saltation::Layer<T>& layer, int64_t together, Prepare prep
   Packed<T> weight(layer.sources, layer.neurons, B::width);
   Packed<T> delay(layer.delay ? layer.sources : 0, layer.neurons, B::width);
   const int64_t blocks = (layer.neurons + B::width - 1) / B::width;
-  const bool own = layer.weight.stride || layer.delay.stride, varies = layer.theta.stride || layer.drive.stride;
+  const bool own = layer.weight.stride || layer.delay.stride, varies = layer.theta.stride || layer.drive.stride || layer.dendritic.stride;
   const int64_t samples = own ? 1 : together;
   B block;
   for (int64_t first = 0; first < layer.batch; first += samples) {
@@ -100,7 +101,7 @@ void each_block(const saltation::Layer<T>& layer, int64_t together, Prepare prep
       if (layer.delay) delay.pack(layer.delay.at(first), layer.neurons);
     }
     const int64_t last = std::min(first + samples, layer.batch);
-    prepare(first, last);
+    prepare(first, last, delay);
     for (int64_t number = 0; number < blocks; ++number) {
       block.set(layer, first, number, leaky);
       for (int64_t b = first; b < last; ++b) {

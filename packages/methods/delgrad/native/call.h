@@ -21,15 +21,33 @@ struct Operand {
   explicit operator bool() const { return data != nullptr; }
 };
 
-// A layer and its batch. An arrival k comes from source[k] at time[k], and adds weight[source[k], j] to the current of
-// neuron j, delay[source[k], j] later. A negative source is padding.
+// A layer and its batch. Arrival k comes from source[k], or from source k if there is no such operand; it is sent at
+// time[k], axonal[source[k]] later it is on its way to all neurons, and delay[source[k], j] after that it adds
+// weight[source[k], j] to the current of neuron j, whose spike is sent dendritic[j] late. A negative source is padding.
+// What is not there delays nothing; without theta, all thresholds are `threshold`.
 template <typename T>
 struct Layer {
   int64_t batch, arrivals, sources, neurons;
-  Operand<const T> time, weight, delay, drive, theta;
+  Operand<const T> time, weight, delay, drive, theta, axonal, dendritic;
   Operand<const int32_t> source;
   int32_t kind;
-  double tau_mem, tau_syn, t1;
+  double tau_mem, tau_syn, threshold, t1;
+
+  // Calls `visit(k, time, source)` for all arrivals of a sample, which may be padding.
+  template <typename Visit>
+  void each_arrival(int64_t sample, Visit visit) const {
+    const T *const sent = time.at(sample), *const late = axonal ? axonal.at(sample) : nullptr;
+    const int32_t* const given = source ? source.at(sample) : nullptr;
+    if (given && !late) {
+      // As many as a picture has pixels: nothing is asked of each that is known of all.
+      for (int64_t k = 0; k < arrivals; ++k) visit(k, sent[k], given[k]);
+      return;
+    }
+    for (int64_t k = 0; k < arrivals; ++k) {
+      const int32_t from = given ? given[k] : int32_t(k);
+      visit(k, late && from >= 0 ? sent[k] + late[from] : sent[k], from);
+    }
+  }
 };
 
 template <typename T>
@@ -41,7 +59,7 @@ struct Spikes {
 // Gradients that are wanted; a stride of 0 sums over the batch. All are set to zero by the caller.
 template <typename T>
 struct Gradients {
-  Operand<T> time, weight, delay, drive, theta;
+  Operand<T> time, weight, delay, drive, theta, axonal, dendritic;
   double limit;  // of the weight gradient of a neuron in a sample; 0 for none
 };
 

@@ -63,54 +63,60 @@ saltation::Operand<Number> operand(Buffer&& buffer, int64_t batch) {
 
 template <ffi::DataType type, typename T = ffi::NativeType<type>>
 saltation::Layer<T> layer_of(int64_t batch, int64_t neurons, In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight,
-                             In<type> delay, In<type> drive, In<type> theta, int32_t kind, double tau_mem,
-                             double tau_syn, double t1) {
+                             In<type> delay, In<type> drive, In<type> theta, In<type> axonal, In<type> dendritic,
+                             int32_t kind, double tau_mem, double tau_syn, double threshold, double t1) {
   saltation::Layer<T> layer;
   layer.batch = batch, layer.neurons = neurons;
   layer.arrivals = time.dimensions().back(), layer.sources = weight.dimensions()[1];
   layer.time = operand<const T>(time, batch), layer.source = operand<const int32_t>(source, batch);
   layer.weight = operand<const T>(weight, batch), layer.delay = operand<const T>(delay, batch);
   layer.drive = operand<const T>(drive, batch), layer.theta = operand<const T>(theta, batch);
-  layer.kind = kind, layer.tau_mem = tau_mem, layer.tau_syn = tau_syn, layer.t1 = t1;
+  layer.axonal = operand<const T>(axonal, batch), layer.dendritic = operand<const T>(dendritic, batch);
+  layer.kind = kind, layer.tau_mem = tau_mem, layer.tau_syn = tau_syn, layer.threshold = threshold, layer.t1 = t1;
   return layer;
 }
 
 template <ffi::DataType type>
 ffi::Error search(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight, In<type> delay, In<type> drive,
-                  In<type> theta, Out<type> spike, Out<type> slope, int32_t kind, double tau_mem, double tau_syn,
-                  double t1) {
+                  In<type> theta, In<type> axonal, In<type> dendritic, Out<type> spike, Out<type> slope, int32_t kind,
+                  double tau_mem, double tau_syn, double threshold, double t1) {
   using T = ffi::NativeType<type>;
   const auto shape = spike->dimensions();
-  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, kind, tau_mem, tau_syn, t1);
+  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, axonal, dendritic, kind,
+                                    tau_mem, tau_syn, threshold, t1);
   functions<T>().search(layer, {spike->typed_data(), slope->typed_data()});
   return ffi::Error::Success();
 }
 
 template <ffi::DataType type>
 ffi::Error slope_at(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight, In<type> delay, In<type> drive,
-                    In<type> theta, In<type> spike, Out<type> slope, int32_t kind, double tau_mem, double tau_syn,
-                    double t1) {
+                    In<type> theta, In<type> axonal, In<type> dendritic, In<type> spike, Out<type> slope, int32_t kind,
+                    double tau_mem, double tau_syn, double threshold, double t1) {
   using T = ffi::NativeType<type>;
   const auto shape = spike.dimensions();
-  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, kind, tau_mem, tau_syn, t1);
+  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, axonal, dendritic, kind,
+                                    tau_mem, tau_syn, threshold, t1);
   functions<T>().slope(layer, {spike.typed_data(), slope->typed_data()});
   return ffi::Error::Success();
 }
 
 template <ffi::DataType type>
 ffi::Error pull_back(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight, In<type> delay, In<type> drive,
-                     In<type> theta, In<type> spike, In<type> slope, In<type> cotangent, Out<type> by_time,
-                     Out<type> by_weight, Out<type> by_delay, Out<type> by_drive, Out<type> by_theta, int32_t kind,
-                     double tau_mem, double tau_syn, double t1, double limit) {
+                     In<type> theta, In<type> axonal, In<type> dendritic, In<type> spike, In<type> slope,
+                     In<type> cotangent, Out<type> by_time, Out<type> by_weight, Out<type> by_delay, Out<type> by_drive,
+                     Out<type> by_theta, Out<type> by_axonal, Out<type> by_dendritic, int32_t kind, double tau_mem,
+                     double tau_syn, double threshold, double t1, double limit) {
   using T = ffi::NativeType<type>;
   const auto shape = spike.dimensions();
-  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, kind, tau_mem, tau_syn, t1);
+  const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, axonal, dendritic, kind,
+                                    tau_mem, tau_syn, threshold, t1);
   auto gradient = [&](Out<type>& out) {
     std::fill_n(out->typed_data(), out->element_count(), T(0));
     return operand<T>(*out, shape[0]);
   };
   const saltation::Gradients<T> gradients = {gradient(by_time),  gradient(by_weight), gradient(by_delay),
-                                             gradient(by_drive), gradient(by_theta),  limit};
+                                             gradient(by_drive), gradient(by_theta),  gradient(by_axonal),
+                                             gradient(by_dendritic), limit};
   functions<T>().pull_back(layer, {spike.typed_data(), slope.typed_data()}, cotangent.typed_data(), gradients);
   return ffi::Error::Success();
 }
@@ -123,7 +129,9 @@ auto operands() {
       .template Arg<In<type>>()                // weight [batch, sources, neurons]
       .template Arg<In<type>>()                // delay [batch, sources, neurons]
       .template Arg<In<type>>()                // drive [batch, neurons]
-      .template Arg<In<type>>();               // theta [batch, neurons]
+      .template Arg<In<type>>()                // theta [batch, neurons]
+      .template Arg<In<type>>()                // axonal [batch, sources]
+      .template Arg<In<type>>();               // dendritic [batch, neurons]
 }
 
 template <typename Binding>
@@ -132,6 +140,7 @@ auto constants(Binding binding) {
       .template Attr<int32_t>("kind")
       .template Attr<double>("tau_mem")
       .template Attr<double>("tau_syn")
+      .template Attr<double>("threshold")
       .template Attr<double>("t1");
 }
 
@@ -151,6 +160,8 @@ auto pull_back_binding() {
                        .template Arg<In<type>>()
                        .template Arg<In<type>>()
                        .template Arg<In<type>>()
+                       .template Ret<In<type>>()
+                       .template Ret<In<type>>()
                        .template Ret<In<type>>()
                        .template Ret<In<type>>()
                        .template Ret<In<type>>()

@@ -50,8 +50,8 @@ void pull(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spikes, 
     const auto use = [&](auto factored) {
       if (few_neurons(layer, gradients)) {
         pull_back_samples<T, kind.value, factored.value>(layer, spikes, cotangent, gradients);
-      } else if (factored.value && weights_alone(layer, gradients)) {
-        pull_back_weights<T, kind.value, registers.value>(layer, spikes, cotangent, gradients);
+      } else if (factored.value && sources_alone(layer, gradients)) {
+        pull_back_sources<T, kind.value, registers.value>(layer, spikes, cotangent, gradients);
       } else {
         pull_back<T, kind.value, registers.value, factored.value>(layer, spikes, cotangent, gradients);
       }

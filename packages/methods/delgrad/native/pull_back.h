@@ -7,11 +7,10 @@
 
 namespace SALTATION_ARCH {
 
-// Whether exp(-(T - t) / tau) can be taken as a product of a factor of the neuron and one of the arrival: the neurons
-// see the same times of arrival, the factors stay far from the ends of the type's range, and the kernel does not cancel.
+// Whether exp(-(T - t - d) / tau) can be taken as a product of factors of the neuron, of the arrival and of the delay:
+// they stay far from the ends of the type's range, and the kernel does not cancel.
 template <typename T, int kind>
 bool factors(const saltation::Layer<T>& layer) {
-  if (layer.delay) return false;
   const double longest = sizeof(T) == 4 ? 20.0 : 200.0;
   const double shorter = kind == saltation::kLeakFree ? layer.tau_syn : std::min(layer.tau_mem, layer.tau_syn);
   const double longer = std::max(layer.tau_mem, layer.tau_syn);
@@ -40,6 +39,24 @@ struct Response {
   }
 };
 
+// The factors of delays. One beyond t1 is as good as t1: either way an arrival comes after every spike.
+template <typename T>
+struct DelayFactors {
+  std::vector<T> x, s;
+
+  template <int kind>
+  void read(const Membrane<T, kind>& membrane, const T* delay, size_t number, T t1) {
+    // Delays beyond the last one are there to fill up a register.
+    const size_t room = (number + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+    x.assign(delay, delay + number), x.resize(room), s.resize(room);
+    for (size_t k = 0; k < room; k += kLanes<T>) {
+      const Vec<T> d = smaller<T>(load<T>(&x[k]), all<T>(t1));
+      store<T>(&x[k], exponential<T>(d * membrane.rate_mem));
+      if constexpr (kind >= saltation::kGeneral) store<T>(&s[k], exponential<T>(d * membrane.rate_syn));
+    }
+  }
+};
+
 // The arrivals of some samples, with their factors.
 template <typename T>
 struct Factors {
@@ -50,7 +67,7 @@ struct Factors {
   bool shared;
   int64_t first = -1;
 
-  explicit Factors(const saltation::Layer<T>& layer) : shared(layer.time.stride == 0 && layer.source.stride == 0) {}
+  explicit Factors(const saltation::Layer<T>& layer) : shared(one_stimulus(layer)) {}
 
   template <int kind>
   void read(const saltation::Layer<T>& layer, const Membrane<T, kind>& membrane, bool factored, int64_t from, int64_t to) {
@@ -89,8 +106,13 @@ inline Mask<T> forces(const Block<T, registers>& block, const saltation::Layer<T
                       int64_t b, int r, Vec<T>& time, Vec<T>& force) {
   const Vec<T> t = block.read(spikes.time, b * layer.neurons, r), slope = block.read(spikes.slope, b * layer.neurons, r);
   const Mask<T> fires = (t < std::numeric_limits<T>::infinity()) & (slope > 0) & block.real[r];
-  time = choose<T>(fires, t, Vec<T>{});
-  force = choose<T>(fires, -block.read(cotangent, b * layer.neurons, r) / choose<T>(fires, slope, all<T>(1)), Vec<T>{});
+  const Vec<T> by_spike = block.read(cotangent, b * layer.neurons, r);
+  time = choose<T>(fires, t - block.late[r], Vec<T>{});
+  force = choose<T>(fires, -by_spike / choose<T>(fires, slope, all<T>(1)), Vec<T>{});
+  if (gradients.dendritic) {
+    const Mask<T> sent = t < std::numeric_limits<T>::infinity();
+    block.add(gradients.dendritic.at(b), r, choose<T>(sent, by_spike, Vec<T>{}));
+  }
   if (gradients.theta) block.add(gradients.theta.at(b), r, -force);
   if (gradients.drive) block.add(gradients.drive.at(b), r, force * membrane.step(time));
   return fires;
@@ -103,12 +125,17 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
   constexpr int lanes = kLanes<T>;
   const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
   Factors<T> stimuli(layer);
-  const auto prepare = [&](int64_t first, int64_t last) { stimuli.read(layer, membrane, factored, first, last); };
+  DelayFactors<T> late;
+  const auto prepare = [&](int64_t first, int64_t last, const Packed<T>& delay) {
+    stimuli.read(layer, membrane, factored, first, last);
+    const bool first_time = first == 0 || layer.delay.stride;
+    if (factored && layer.delay && first_time) late.read(membrane, delay.data.data(), delay.data.size(), T(layer.t1));
+  };
   Packed<T> by_weight(gradients.weight ? layer.sources : 0, layer.neurons, B::width);
   Packed<T> by_delay(gradients.delay ? layer.sources : 0, layer.neurons, B::width);
   const bool together = gradients.weight.stride == 0 && gradients.delay.stride == 0 && layer.weight.stride == 0 &&
                         layer.delay.stride == 0;
-  const bool timed = gradients.time || gradients.delay;
+  const bool timed = gradients.time || gradients.delay || gradients.axonal;
   auto flush = [&](Packed<T>& packed, const saltation::Operand<T>& to, int64_t b) {
     if (!to) return;
     packed.add_to(to.at(b), layer.neurons);
@@ -143,10 +170,19 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
         const Arrival<T>& arrival = stimuli.arrival[k];
         if (ordered && arrival.time >= last) break;
         const T x = factored ? stimuli.x[k] : T(0), s = factored ? stimuli.s[k] : T(0);
+        const size_t row = layer.delay ? size_t(delay.row(block.number, arrival.source) - delay.data.data()) : 0;
         unrolled<registers>([&](auto r) {
           Vec<T> u = time[r] - arrival.time;
-          if (!factored && layer.delay) u -= load<T>(delay.row(block.number, arrival.source) + r * lanes);
-          const Flow<Vec<T>> flow = response[r].to(membrane, u, x, s);
+          Flow<Vec<T>> flow;
+          if (!layer.delay) {
+            flow = response[r].to(membrane, u, x, s);
+          } else {
+            const size_t at = row + r * lanes;
+            u -= load<T>(&delay.data[at]);
+            const Vec<T> none{};
+            flow = response[r].to(membrane, u, factored ? x * load<T>(&late.x[at]) : none,
+                                  factored ? s * load<T>(&late.s[at]) : none);
+          }
           visit(r, arrival, u > 0, flow.k, flow.s);
         });
         after(arrival);
@@ -189,7 +225,9 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
           }
         },
         [&](const Arrival<T>& arrival) {
-          if (gradients.time) gradients.time.at(b)[arrival.position] += sum<T>(by_time);
+          const T total = sum<T>(by_time);
+          if (gradients.time) gradients.time.at(b)[arrival.position] += total;
+          if (gradients.axonal) gradients.axonal.at(b)[arrival.source] += total;
           by_time = Vec<T>{};
         });
   });
@@ -202,7 +240,9 @@ void slope_at(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
   constexpr T inf = std::numeric_limits<T>::infinity();
   const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
   Factors<T> stimuli(layer);
-  const auto prepare = [&](int64_t first, int64_t last) { stimuli.read(layer, membrane, false, first, last); };
+  const auto prepare = [&](int64_t first, int64_t last, const Packed<T>&) {
+    stimuli.read(layer, membrane, false, first, last);
+  };
   each_block<T, kind, 1>(
       layer, kSamples, prepare, [&](int64_t b, const Block<T, 1>& block, Packed<T>& weight, Packed<T>& delay) {
         const size_t stimulus = stimuli.of(b);

@@ -65,10 +65,12 @@ struct Walker {
     hit |= reached, waiting &= ~reached;
   }
 
-  void finish(const Membrane<T, kind>& membrane, Vec<T> theta, Vec<T> drive, T t1, Vec<T>& time, Vec<T>& slope) const {
+  // The spike is sent `late`.
+  void finish(const Membrane<T, kind>& membrane, Vec<T> theta, Vec<T> drive, Vec<T> late, T t1, Vec<T>& time,
+              Vec<T>& slope) const {
     constexpr T inf = std::numeric_limits<T>::infinity();
     const Vec<T> u = membrane.root(hit_w, hit_i, theta, hit_gap, drive, hit, hit_start);
-    time = hit_start + u;
+    time = hit_start + u + late;
     const Vec<T> rise = membrane.drift(theta, hit_i * membrane.flow(u).s, drive) * membrane.rate_mem;
     const Mask<T> fires = hit & (time <= t1);
     time = choose<T>(fires, time, all<T>(inf));
@@ -102,7 +104,7 @@ inline void finish(const Membrane<T, kind>& membrane, const Walker<T, kind>* wal
                    T t1, int64_t sample, saltation::Spikes<T> spikes) {
   unrolled<registers>([&](auto r) {
     Vec<T> time, slope;
-    walker[r].finish(membrane, block.theta[r], block.drive[r], t1, time, slope);
+    walker[r].finish(membrane, block.theta[r], block.drive[r], block.late[r], t1, time, slope);
     block.write(spikes.time, sample, r, time);
     block.write(spikes.slope, sample, r, slope);
   });
@@ -123,7 +125,7 @@ struct Timeline {
   int64_t slots, first = -1;
 
   explicit Timeline(const saltation::Layer<T>& layer)
-      : shared(layer.time.stride == 0 && layer.source.stride == 0), slots((layer.arrivals / lanes + 1) * lanes) {
+      : shared(one_stimulus(layer)), slots((layer.arrivals / lanes + 1) * lanes) {
     const size_t size = size_t((shared ? 1 : kSamples) * slots);
     for (auto* part : {&x, &k, &s, &d, &end, &late_k, &late_s}) part->resize(size);
     group.resize(size / lanes), most.resize(size / lanes), source.resize(size), count.resize(size / size_t(slots));
@@ -184,7 +186,7 @@ void search_shared(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes
   constexpr int lanes = kLanes<T>;
   const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
   Timeline<T> timeline(layer);
-  const auto prepare = [&](int64_t first, int64_t last) { timeline.read(layer, membrane, first, last); };
+  const auto prepare = [&](int64_t first, int64_t last, const Packed<T>&) { timeline.read(layer, membrane, first, last); };
   each_block<T, kind, registers>(layer, kSamples, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>&) {
     const int64_t offset = timeline.offset(b);
     const int count = timeline.count[offset / timeline.slots];
@@ -245,7 +247,7 @@ void search_own(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
   const T t1 = T(layer.t1);
   std::vector<Arrival<T>> arrivals;
   std::vector<Vec<T>> times(size_t(layer.arrivals * registers)), kicks(size_t(layer.arrivals * registers));
-  const auto prepare = [](int64_t, int64_t) {};
+  const auto prepare = [](int64_t, int64_t, const Packed<T>&) {};
   each_block<T, kind, registers>(layer, kSamples, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>& delay) {
     collect(layer, b, arrivals);
     const int count = int(arrivals.size());

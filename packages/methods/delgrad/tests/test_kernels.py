@@ -42,6 +42,8 @@ def _layer(membrane, arrivals, dtype, *, own, neurons=N):
         delay=number(rng.uniform(0.0, 5.0, (UNITS, neurons))) if own else None,
         drive=number(rng.normal(0.1, 0.3, neurons)),
         ordered=False,
+        axonal=number(rng.uniform(0.0, 3.0, UNITS)),
+        dendritic=number(rng.uniform(0.0, 3.0, neurons)),
     )
 
 
@@ -91,7 +93,7 @@ def test_both_kernels_find_the_same(native, membrane, own):
         np.testing.assert_allclose(times, expected, rtol=rtol / 10)
         steep = np.asarray(expected_slope) > 1e-3
         np.testing.assert_allclose(slope[steep], expected_slope[steep], rtol=rtol, atol=rtol)
-        for name in ("time", "weight", "delay", "drive"):
+        for name in ("time", "weight", "delay", "drive", "axonal", "dendritic"):
             found, right = getattr(gradient, name), getattr(wanted, name)
             if right is not None:
                 np.testing.assert_allclose(found, right, rtol=rtol, atol=rtol * np.abs(right).max(), err_msg=name)
@@ -129,26 +131,30 @@ def test_both_kernels_find_the_same_in_a_batch_of_few_neurons(native, membrane, 
 
 
 @eqx.filter_jit
-def _by_weight(layer, kernel):
-    """The gradient by the weights alone, of a batch of three."""
-    value = lambda weight, late: _total(  # noqa: E731
-        eqx.tree_at(lambda x: (x.weight, x.time), layer, (weight, layer.time + late)), kernel
-    )[0]
-    return jax.grad(lambda w: jnp.sum(jax.vmap(value, (None, 0))(w, jnp.array([0.0, 0.5, 2.0]))))(layer.weight)
+def _by_units(layer, kernel):
+    """The gradient by what belongs to units, and not by times, of a batch of three."""
+
+    def value(units, late):
+        changed = eqx.tree_at(lambda x: (x.weight, x.axonal, x.time), layer, (*units, layer.time + late))
+        return _total(changed, kernel)[0]
+
+    total = lambda units: jnp.sum(jax.vmap(value, (None, 0))(units, jnp.array([0.0, 0.5, 2.0])))  # noqa: E731
+    return jax.grad(total)((layer.weight, layer.axonal))
 
 
 @pytest.mark.parametrize("membrane", ["2 to 1", "3 to 1", "without a leak"])
-def test_both_kernels_find_the_same_gradient_by_weights_alone(native, membrane):
+def test_both_kernels_find_the_same_gradient_by_units_alone(native, membrane):
     # Most arrivals come close together, which is hard to sort.
     layer = _layer(MEMBRANES[membrane], ARRIVALS["many"], jnp.float64, own=False)
     layer = eqx.tree_at(lambda x: x.time, layer, T1 * (layer.time / T1) ** 6)
-    wanted = _by_weight(layer, "jax")
-    assert np.abs(wanted).max() > 1e-3
-    np.testing.assert_allclose(_by_weight(layer, native), wanted, rtol=1e-8, atol=1e-8 * np.abs(wanted).max())
+    for found, wanted in zip(_by_units(layer, native), _by_units(layer, "jax"), strict=True):
+        assert np.abs(wanted).max() > 1e-3
+        np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-8 * np.abs(wanted).max())
 
 
 def test_both_kernels_replay_the_same(native):
     layer = _layer(MEMBRANES["3 to 1"], 10, jnp.float64, own=True)
+    layer = eqx.tree_at(lambda x: x.dendritic, layer, None)
     observed = jnp.where(jnp.arange(N) % 5 == 0, jnp.inf, jnp.linspace(3.0, 35.0, N))
     (_, (times, slope)), gradient = _outcome(layer, native, None, observed)
     (_, (_, expected)), wanted = _outcome(layer, "jax", None, observed)

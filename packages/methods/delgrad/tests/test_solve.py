@@ -37,6 +37,24 @@ def test_what_has_no_closed_form_is_refused_with_what_would_help(network, words)
         DelGrad().solve(network, STIMULUS, t1=60.0)
 
 
+def test_first_spikes_are_those_of_the_trains():
+    network = _network(delay=st.Delay(jnp.array([0.5, 80.0])), weight=9.0)
+
+    @eqx.filter_jit
+    @eqx.filter_value_and_grad
+    def total(network, ask):
+        times = ask(DelGrad().solve(network, STIMULUS, t1=60.0))
+        return jnp.sum(jnp.where(jnp.isfinite(times), times, 0.0))
+
+    value, gradient = total(network, lambda solution: solution.first_spikes("out"))
+    expected, wanted = total(network, lambda solution: solution.spikes["out"].first())
+    assert value == expected > 0.0
+    found = jax.tree.leaves(gradient)
+    assert any(np.abs(leaf).max() > 0 for leaf in found)
+    for leaf, right in zip(found, jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_array_equal(leaf, right)
+
+
 def test_states_are_refused():
     with pytest.raises(ValueError, match="got Save.*spikes only"):
         DelGrad().solve(_network(), STIMULUS, t1=60.0, save=st.Save(states_at=jnp.array([1.0])))

@@ -12,6 +12,8 @@ import pytest
 import saltation as st
 from saltation_neurons import StochasticLIF
 from saltation_roughsde import Brownian, CompoundPoisson, Increments, RecordedSpikes, RoughSDE
+from saltation_roughsde._draws import drawn_together
+from saltation_roughsde._groups import grouped
 
 KEYS = jax.random.split(jax.random.key(1), 2)
 FIXED = {"sigma": 0.0, "log_u": -0.4}
@@ -150,14 +152,32 @@ def gradient(problem: Problem, key):
     return eqx.filter_value_and_grad(value)(problem.network)
 
 
-def test_checkpoints_change_nothing(build):
+def test_checkpoints_and_layers_side_by_side_change_nothing(build):
     network = build.layers(recurrent=st.Delay(0.05))
     method = RoughSDE(dt=0.02, max_events=40)
     plain = gradient(Problem(method, network), KEYS[0])
-    again = gradient(Problem(dataclasses.replace(method, checkpoint=True), network), KEYS[0])
-    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(again), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12)
+    assert list(grouped(network.neurons)[0]) == ["hidden+out"]
+    # With a parameter that can be trained where the other has a number, a layer goes on its own.
+    trainable = dataclasses.replace(network.neurons["out"], cap=jnp.array(10.0))
+    neurons = {**network.neurons, "out": trainable}
+    apart = st.Network(network.inputs, neurons, network.connections, network.outputs)
+    assert list(grouped(apart.neurons)[0]) == ["hidden", "out"]
+    for again in (Problem(dataclasses.replace(method, checkpoint=True), network), Problem(method, apart)):
+        value, slopes = gradient(again, KEYS[0])
+        np.testing.assert_allclose(value, plain[0], rtol=1e-12)
+        pairs = zip(jax.tree.leaves(slopes.connections), jax.tree.leaves(plain[1].connections), strict=True)
+        for a, b in pairs:
+            np.testing.assert_allclose(a, b, rtol=1e-10)
     assert any(np.any(leaf) for leaf in jax.tree.leaves(plain[1]))
+
+
+def test_layers_that_share_a_draw_keep_their_numbers():
+    keys = list(jax.random.split(jax.random.key(3), 5))
+    for counts in ([6, 8, 1, 2, 5], [1, 100, 1, 1, 1]):  # in one draw, and each on its own
+        rows = drawn_together(jax.random.normal, keys, 7, counts, jnp.float64)
+        for key, count, row in zip(keys, counts, rows, strict=True):
+            expected = jax.random.normal(jax.random.fold_in(key, 7), (count,), jnp.float64)
+            np.testing.assert_allclose(row, expected, rtol=1e-12)
 
 
 def test_missing_room_is_reported_for_each_sample(build, solve):

@@ -144,7 +144,9 @@ class StochasticLIF(st.AbstractNeuron):
         return st.NoiseDynamics(diffusion, self._arm if self.log_u is None else None, self._forced_flow)
 
     def _hazard(self, v: Array) -> Array:
-        return jnp.exp(self.beta * jnp.minimum(v - self.v_threshold, self.cap)) / self.tau_escape
+        above = v - self.v_threshold
+        # Not jnp.minimum, whose derivative takes a division to be even-handed at the cap.
+        return jnp.exp(self.beta * jnp.where(above > self.cap, self.cap, above)) / self.tau_escape
 
     def _threshold(self, like: Array, key: PRNGKeyArray | None) -> Array:
         if self.log_u is not None:

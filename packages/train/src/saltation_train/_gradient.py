@@ -1,5 +1,6 @@
 """The gradient of the mean loss of a batch, in which samples may have failed, and which devices may share."""
 
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -44,11 +45,14 @@ def batch_gradient(
     """
     experiment = task.experiment
     size = inputs.shape[0]
+    data = frozen, inputs, targets, keys
     per_sample = experiment.loss.over == "sample"
     # What is taken over the batch is taken by all devices at the same time, so all try equally often.
     in_step = not per_sample or any(jax.tree.leaves(st.statistics_of(parameters)))
 
-    def summed_loss(parameters, rows, mask):
+    # Compiled into what calls it; as a function of its own it is traced once, for its shapes and for its gradient.
+    @partial(jax.jit, inline=True)
+    def summed_loss(parameters, rows, mask, frozen, inputs, targets, keys):
         # Statistics are among the parameters, since a run changes them, but no gradient does.
         statistics = st.statistics_of(parameters)
         parameters = jax.tree.map(lambda p, s: jax.lax.stop_gradient(p) if s else p, parameters, statistics)
@@ -61,7 +65,8 @@ def batch_gradient(
         return jnp.sum(jnp.where(counted, outcome.loss, 0.0)), outcome
 
     def attempt(last: Pass) -> Pass:
-        (loss, outcome), gradient = jax.value_and_grad(summed_loss, has_aux=True)(parameters, last.rows, last.mask)
+        differentiate = jax.value_and_grad(summed_loss, has_aux=True)
+        (loss, outcome), gradient = differentiate(parameters, last.rows, last.mask, *data)
         code = jnp.where(last.tries == 0, outcome.code, last.code)
         solved = code == SUCCESSFUL
         first = jnp.argmax(solved).astype(last.rows.dtype)
@@ -74,10 +79,8 @@ def batch_gradient(
 
     rows = jnp.arange(size, dtype=jnp.int32)
     mask = jnp.ones(size, bool)
-    (loss, outcome), gradient = eqx.filter_eval_shape(
-        lambda p: jax.value_and_grad(summed_loss, has_aux=True)(p, rows, mask), parameters
-    )
-    loss, outcome, gradient = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (loss, outcome, gradient))
+    loss, outcome = jax.eval_shape(summed_loss, parameters, rows, mask, *data)
+    loss, outcome, gradient = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (loss, outcome, parameters))
     start = jnp.zeros((), jnp.int32), jnp.ones((), bool), rows, mask, jnp.zeros(size, jnp.int32)
     empty = Pass(*start, loss, outcome, gradient, *_sums(mask, outcome))
     return _together(jax.lax.while_loop(lambda last: last.again, attempt, empty))

@@ -18,11 +18,11 @@ Source = st.Spikes | st.Current | Array  # an array `[n]` holds at most one spik
 
 def layer_of(
     network: st.Network, name: str, membrane: AbstractMembrane, sources: Mapping[str, Source], dtype, *, replayed: bool
-) -> tuple[Layer, Array | None]:
-    """The population `name` with all that reaches it from `sources`, and by how much its spikes are late, `[n]`.
+) -> Layer:
+    """The population `name` with all that reaches it from `sources`.
 
     The delays of the targets themselves postpone what happens in them: no arrival needs to know. But a current does not
-    wait, and at observed spikes nothing is computed forward; so the second part is often `None`.
+    wait, and at observed spikes nothing is computed forward; then they are delays of synapses.
 
     **Raises:** `UnsupportedError` for a current that changes, or that goes through a delay.
     """
@@ -37,29 +37,37 @@ def layer_of(
     postponed = len(spiking) == 1 and drive is None and not replayed
     parts = [_arrivals(network, c, sources[c.source], dtype, postponed=postponed) for c in spiking]
     first = [0, *accumulate(part.weight.shape[0] for part in parts)]
-    delay = None
+    delay = axonal = dendritic = None
     if any(part.delay is not None for part in parts):
-        delay = jnp.concatenate([jnp.zeros_like(p.weight) if p.delay is None else p.delay for p in parts])
-    shift = None
+        delay = _joined([jnp.zeros_like(p.weight) if p.delay is None else p.delay for p in parts])
+    if any(part.axonal is not None for part in parts):
+        axonal = _joined([jnp.zeros_like(p.weight[:, 0]) if p.axonal is None else p.axonal for p in parts])
     if postponed and spiking[0].delay is not None:
-        shift = spiking[0].delay.per_target(network.size(spiking[0].source), n)
-    layer = Layer(
+        dendritic = spiking[0].delay.per_target(network.size(spiking[0].source), n)
+    return Layer(
         membrane=membrane,
-        time=jnp.concatenate([part.time for part in parts] or [jnp.zeros(0, dtype)]),
-        source=jnp.concatenate(
-            [_numbered(part.source, start) for part, start in zip(parts, first, strict=False)]
-            or [jnp.zeros(0, jnp.int32)]
-        ),
-        weight=jnp.concatenate([part.weight for part in parts] or [jnp.zeros((0, n), dtype)]),
+        time=_joined([part.time for part in parts] or [jnp.zeros(0, dtype)]),
+        source=parts[0].source if len(parts) == 1 else _numbered(parts, first),
+        weight=_joined([part.weight for part in parts] or [jnp.zeros((0, n), dtype)]),
         delay=delay,
         drive=drive,
         ordered=len(parts) == 1 and parts[0].ordered,
+        axonal=axonal,
+        dendritic=None if dendritic is None else dendritic.astype(dtype),
     )
-    return layer, None if shift is None else shift.astype(dtype)
 
 
-def _numbered(source: Array, first: int) -> Array:
-    return jnp.where(source >= 0, source + first, -1)
+def _joined(arrays: list[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else jnp.concatenate(arrays)
+
+
+def _numbered(parts: list["_Arrivals"], first: list[int]) -> Array:
+    """From which unit each arrival of all `parts` is, where the units of part `k` begin with number `first[k]`."""
+    sources = [jnp.zeros(0, jnp.int32)]
+    for part, start in zip(parts, first, strict=False):
+        source = jnp.arange(len(part.time), dtype=jnp.int32) if part.source is None else part.source
+        sources.append(jnp.where(source >= 0, source + start, -1))
+    return jnp.concatenate(sources)
 
 
 def _constant(current: st.Current, connection: st.Connection) -> Array:
@@ -80,9 +88,10 @@ class _Arrivals(NamedTuple):
     """Those of one connection, as in `Layer`."""
 
     time: Array
-    source: Array
+    source: Array | None
     weight: Array
     delay: Array | None
+    axonal: Array | None
     ordered: bool
 
 
@@ -93,24 +102,19 @@ def _arrivals(network: st.Network, connection: st.Connection, source: Source, dt
         time, unit, ordered = source.time, source.index, True
     else:
         assert not isinstance(source, st.Current)
-        time, unit, ordered = source, jnp.arange(pre, dtype=jnp.int32), False
-    # A NaN is reported in the result; as a time it would stop the clock.
-    time = jnp.where(jnp.isnan(time), jnp.inf, time).astype(dtype)
+        time, unit, ordered = source, None, False
+    time = time.astype(dtype)
     if connection.delay is None:
-        return _Arrivals(time, unit, weight, None, ordered)
+        return _Arrivals(time, unit, weight, None, None, ordered)
     per_source = connection.delay.per_source(pre, post)
     per_target = None if postponed else connection.delay.per_target(pre, post)
     per_synapse = connection.delay.per_synapse(pre, post)
-    if per_source is not None:
-        late = per_source.astype(dtype)
-        if isinstance(source, st.Spikes):
-            late = late.at[unit].get(mode="fill", fill_value=0.0, wrap_negative_indices=False)
-        time, ordered = time + late, False
+    axonal = None if per_source is None else per_source.astype(dtype)
     delay = None if per_synapse is None else per_synapse.astype(dtype)
     if per_target is not None:
         own = jnp.broadcast_to(per_target.astype(dtype)[None, :], (pre, post))
         delay = own if delay is None else delay + own
-    return _Arrivals(time, unit, weight, delay, ordered)
+    return _Arrivals(time, unit, weight, delay, axonal, ordered and axonal is None)
 
 
 def _all_kicks(synapse: st.AbstractSynapse, pre: int) -> Array:

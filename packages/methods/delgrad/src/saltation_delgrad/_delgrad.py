@@ -144,14 +144,11 @@ class DelGrad(st.AbstractReplayMethod):
             (name,) = stage.populations
             membrane = _membrane(network, name, dtype)
             armed.append(jnp.all(jnp.asarray(membrane.theta) > 0))
-            layer, late = layer_of(network, name, membrane, sources, dtype, replayed=observed is not None)
+            layer = layer_of(network, name, membrane, sources, dtype, replayed=observed is not None)
             given = None if observed is None else observed[name].first().astype(dtype)
             times, slope = first_spikes(
                 layer, t1=float(t1), observed=given, gradient_limit=self.gradient_limit, kernel=self.kernel
             )
-            if late is not None:
-                times = times + late
-                times, slope = (jnp.where(times <= t1, x, jnp.inf) for x in (times, slope))
             sources[name] = times
             fires = jax.lax.stop_gradient(jnp.isfinite(times))
             stats["spike_count"][name] = fires.astype(jnp.int32)
@@ -168,6 +165,7 @@ class DelGrad(st.AbstractReplayMethod):
                 updates={},
                 stats=stats,
                 result=_result(network, stimulus, observed, armed, dtype),
+                first={name: sources[name] for name in network.neurons} if save.spikes else None,
             ),
             throw=throw,
         )

@@ -14,23 +14,27 @@ from ._primitive import Setup, spike_times
 class Layer(eqx.Module):
     """`n` neurons, the units that send to them, and the `N` arrivals that reach them, in any order.
 
-    - `time`: `[N]`, when each arrival is sent; `inf` for none.
-    - `source`: `[N]`, from which of the `S` units it comes; -1 for none.
+    - `time`: `[N]`, when each arrival is sent; `inf` for none, and so is a NaN.
+    - `source`: `[N]`, from which of the `S` units it comes; -1 for none. `None` where arrival `k` is that of unit `k`.
     - `weight`: `[S, n]`, what it adds to each neuron's current.
-    - `delay`: `[S, n]`, by how much it is late, `None` for nothing.
+    - `delay`: `[S, n]`, by how much it is late at each neuron, `None` for nothing.
     - `drive`: `[n]`, a constant current, `None` for nothing.
-    - `ordered`: `time` is known to ascend.
+    - `ordered`: the arrivals are known to ascend.
+    - `axonal`: `[S]`, by how much all that a unit sends is late, `None` for nothing.
+    - `dendritic`: `[n]`, by how much each neuron's own spike is late, `None` for nothing; not with observed spikes.
 
     Weights and delays belong to units, not to arrivals: the samples of a batch share them, and so does their gradient.
     """
 
     membrane: AbstractMembrane
     time: Float[Array, " N"]
-    source: Int[Array, " N"]
+    source: Int[Array, " N"] | None
     weight: Float[Array, "S n"]
     delay: Float[Array, "S n"] | None
     drive: Float[Array, " n"] | None
     ordered: bool = eqx.field(static=True)
+    axonal: Float[Array, " S"] | None = None
+    dendritic: Float[Array, " n"] | None = None
 
     def kicks(self, source: Array) -> Array:
         """What arrivals from `source`, `[K]` or `[K, n]`, add to each neuron's current, `[K, n]`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._primitive import Setup
 
 _FUNCTIONS = ("search", "slope", "pull_back")
-_FIELDS = ("time", "source", "weight", "delay", "drive", "theta")
+_FIELDS = ("time", "source", "weight", "delay", "drive", "theta", "axonal", "dendritic")
 _SUFFIX = {"float32": "f32", "float64": "f64"}
 
 
@@ -94,28 +94,20 @@ def _names(setup: "Setup", arrays: Sequence[Any]) -> list[str]:
     return [by_position.get(k, "theta") for k in range(len(arrays))]
 
 
-def _operands(setup: "Setup", arrays: Sequence[Array]) -> tuple[list[Array], dict[str, Any]]:
+def _operands(setup: "Setup", arrays: Sequence[Array]) -> tuple[list[Any], dict[str, Any]]:
     """The kernel's operands, each with an axis for the batch in front, of size 1 where all samples share it."""
     batched = (setup.batched or (False,) * len(arrays))[: len(arrays)]
     layer = setup.layer([x if b else x[None] for x, b in zip(arrays, batched, strict=True)])
-    dtype, neurons = layer.weight.dtype, layer.weight.shape[-1]
-    theta = layer.membrane.theta
-    if isinstance(theta, int | float):
-        theta = jnp.full((1, neurons), theta, dtype)
-    nothing = jnp.zeros(0, dtype)
-    form = layer.membrane.form()
-    given = [
-        layer.time,
-        layer.source,
-        layer.weight,
-        nothing if layer.delay is None else layer.delay,
-        nothing if layer.drive is None else layer.drive,
-        theta,
-    ]
+    form, theta = layer.membrane.form(), layer.membrane.theta
+    fixed = isinstance(theta, int | float)
+    values = {name: getattr(layer, name) for name in _FIELDS if name != "theta"} | {"theta": None if fixed else theta}
+    # Constants, for which nothing is computed: an empty array stands for nothing.
+    nothing = {name: np.zeros(0, np.int32 if name == "source" else layer.weight.dtype) for name in _FIELDS}
+    given = [nothing[name] if values[name] is None else values[name] for name in _FIELDS]
     constants = {"kind": form.kind, "tau_mem": form.tau_mem, "tau_syn": form.tau_syn, "t1": setup.t1}
-    return given, constants
+    return given, constants | {"threshold": theta if fixed else 0.0}
 
 
-def _call(function: str, dtype: Any, shapes: Any, *operands: Array, **constants: Any) -> Any:
+def _call(function: str, dtype: Any, shapes: Any, *operands: Array | np.ndarray, **constants: Any) -> Any:
     attributes = {k: np.int32(v) if k == "kind" else np.float64(v) for k, v in constants.items()}
     return jax.ffi.ffi_call(f"saltation_{function}_{_SUFFIX[str(dtype)]}", shapes)(*operands, **attributes)

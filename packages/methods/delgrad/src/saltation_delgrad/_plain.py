@@ -26,7 +26,14 @@ def spikes(setup: "Setup", operands: Sequence[Array]) -> tuple[Array, Array]:
     def one(*operands):
         arrays, observed = setup.split(operands)
         layer = setup.layer(arrays)
-        return search(layer, setup.t1) if observed is None else (observed, _slope_at(layer, observed))
+        reached = _undelayed(layer)
+        if observed is not None:
+            return observed, _slope_at(reached, observed)
+        times, slope = search(reached, setup.t1)
+        if layer.dendritic is None:
+            return times, slope
+        times = times + layer.dendritic
+        return jnp.where(times <= setup.t1, times, jnp.inf), jnp.where(times <= setup.t1, slope, jnp.inf)
 
     if setup.batched is None:
         return one(*operands)
@@ -48,15 +55,22 @@ def pull_back(
     if setup.batched is None:
         times, slope, cotangent = times[None], slope[None], cotangent[None]
     own = [flag or not summed for flag in flags]
+    given, single = setup.layer(arrays), setup.layer(own)
+    layer, batched = _undelayed_batch(given, setup.layer(flags))
+    leaves, structure = jax.tree.flatten(eqx.filter(layer, eqx.is_array))
+    axes = [0 if flag else None for flag in jax.tree.leaves(eqx.filter(batched, lambda x: isinstance(x, bool)))]
+    build = lambda leaves: eqx.combine(jax.tree.unflatten(structure, leaves), layer)  # noqa: E731
     fires = jnp.isfinite(times) & (slope > 0)
-    at = jnp.where(fires, times, 0.0)
+    at = times
+    if given.dendritic is not None:
+        at = times - jnp.broadcast_to(given.dendritic, times.shape)
+    at = jnp.where(fires, at, 0.0)
     force = jnp.where(fires, -cotangent / jnp.where(fires, slope, 1.0), 0.0)
 
     def each(function: Callable, *more: Array) -> Any:
         """`function(layer, *more)` of each sample."""
-        axes = [0 if flag else None for flag in flags]
-        run = lambda arrays, *more: function(setup.layer(arrays), *more)  # noqa: E731
-        return jax.vmap(run, (axes, *[0] * len(more)))(arrays, *more)
+        run = lambda leaves, *more: function(build(leaves), *more)  # noqa: E731
+        return jax.vmap(run, (axes, *[0] * len(more)))(leaves, *more)
 
     def fitting(gradients: Sequence[Any], own: Sequence[bool]) -> list[Any]:
         """Gradients of each sample, summed where the samples share what they are by."""
@@ -65,7 +79,6 @@ def pull_back(
     kick_force = force
     if setup.limit is not None:
         kick_force = jnp.where(each(_steepest, at, force) <= setup.limit, force, 0.0)
-    layer, single = setup.layer(arrays), setup.layer(own)
     constants = len(jax.tree.leaves(eqx.filter(layer.membrane, eqx.is_array)))
 
     def of_chunk(start: Any, size: int) -> tuple[list[Any], Any]:
@@ -73,9 +86,9 @@ def pull_back(
         part = lambda layer, *more: _by_arrivals(_arrivals(layer, start, size), *more)  # noqa: E731
         by_row, by_late, by_constants = each(part, at, force, kick_force)
         source = lax.dynamic_slice_in_dim(layer.source, start, size, axis=layer.source.ndim - 1)
-        units = [_by_unit(layer, source, by_row, single.weight)]
+        units = [_by_unit(source, by_row, layer.weight.shape[-2], single.weight)]
         if layer.delay is not None:
-            units.append(_by_unit(layer, source, by_late, single.delay))
+            units.append(_by_unit(source, by_late, layer.weight.shape[-2], single.delay))
         return [*units, *fitting(by_constants, own[:constants])], jnp.sum(by_late, axis=-1)
 
     number = layer.time.shape[-1]
@@ -85,9 +98,8 @@ def pull_back(
         chunks = -(-number // _CHUNK)
         missing = chunks * _CHUNK - number
         pad = lambda x, value: jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)], constant_values=value)  # noqa: E731
-        position = [x is layer.time for x in arrays].index(True)
-        arrays[position], arrays[position + 1] = pad(layer.time, jnp.inf), pad(layer.source, -1)
-        layer = setup.layer(arrays)
+        layer = _exchanged(layer, pad(layer.time, jnp.inf), pad(layer.source, -1))
+        leaves = jax.tree.leaves(eqx.filter(layer, eqx.is_array))
         empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(lambda: of_chunk(0, _CHUNK)[0]))
 
         def step(total, chunk):
@@ -98,12 +110,50 @@ def pull_back(
         by_time = jnp.moveaxis(by_time, 0, 1).reshape(by_time.shape[1], -1)[:, :number]
 
     by_rest, by_drive = each(_by_the_rest, at, force)
-    (by_time,) = fitting([by_time], [single.time])
     found = [a + b for a, b in zip(units[len(units) - constants :], fitting(by_rest, own[:constants]), strict=True)]
-    found += [by_time, None, *units[: len(units) - constants]]
+    found += fitting([by_time], [single.time])
+    if given.source is not None:
+        found.append(None)
+    found += units[: len(units) - constants]
     if layer.drive is not None:
         found += fitting([by_drive], [single.drive])
+    if given.axonal is not None:
+        source = layer.source[..., :number]
+        found.append(_by_unit(source, by_time[..., None], layer.weight.shape[-2], single.axonal)[..., 0])
+    if given.dendritic is not None:
+        found += fitting([jnp.where(jnp.isfinite(times), cotangent, 0.0)], [single.dendritic])
     return [found[k][0] if own[k] and setup.batched is None else found[k] for k in wanted]
+
+
+def _undelayed(layer: "Layer") -> "Layer":
+    """The layer with the delays of sources in its times of arrival, without those of its own spikes."""
+    return _exchanged(layer, *_times_of_arrival(layer.time, layer.source, layer.axonal))
+
+
+def _undelayed_batch(layer: "Layer", batched: "Layer") -> tuple["Layer", "Layer"]:
+    """The same of a batch, and which arrays have an axis for the samples then, as `batched` says of those before."""
+    flags = [bool(flag) for flag in (batched.time, batched.source, batched.axonal)]
+    late = flags[0] or (layer.axonal is not None and any(flags))
+    function = _times_of_arrival
+    if any(flags):
+        axes = [0 if flag else None for flag in (*flags, late)]
+        function = jax.vmap(function, tuple(axes[:3]), out_axes=(axes[3], axes[1]))
+    time, source = function(layer.time, layer.source, layer.axonal)
+    return _exchanged(layer, time, source), _exchanged(batched, late, flags[1])
+
+
+def _times_of_arrival(time: Array, source: Array | None, axonal: Array | None) -> tuple[Array, Array]:
+    """When arrivals come, with the delays of their sources, and those sources, `[N]`."""
+    source = jnp.arange(time.shape[0], dtype=jnp.int32) if source is None else source
+    if axonal is not None:
+        time = time + axonal.at[source].get(mode="fill", fill_value=0.0, wrap_negative_indices=False)
+    return time, source
+
+
+def _exchanged(layer: Any, time: Any, source: Any) -> Any:
+    """The layer with other times and sources, and without delays of sources and targets."""
+    where = lambda layer: (layer.time, layer.source, layer.axonal, layer.dendritic)  # noqa: E731
+    return eqx.tree_at(where, layer, (time, source, None, None), is_leaf=lambda x: x is None)
 
 
 def _slope_at(layer: "Layer", times: Array) -> Array:
@@ -171,9 +221,9 @@ def _by_constants(layer: "Layer", function: Callable, force: Array) -> list[Arra
     return jax.tree.leaves(pull(force)[0])
 
 
-def _by_unit(layer: "Layer", source: Array, by_arrival: Array, own: bool) -> Array:
-    """From arrivals, `[batch, K, n]`, to the units that they come from, for each sample or for all of them."""
-    empty = jnp.zeros(layer.weight.shape[-2:], by_arrival.dtype)
+def _by_unit(source: Array, by_arrival: Array, units: int, own: bool) -> Array:
+    """From arrivals, `[batch, K, n]`, to the `units` that they come from, for each sample or for all of them."""
+    empty = jnp.zeros((units, by_arrival.shape[-1]), by_arrival.dtype)
     # Out of range and so dropped; -1 would be the last unit.
     source = jnp.where(source >= 0, source, empty.shape[0])
     add = lambda source, rows: empty.at[source].add(rows, mode="drop")  # noqa: E731

@@ -140,7 +140,10 @@ def _wide(x: Array) -> Array:
 
 def _clamped(layer: "Layer", t1: float) -> tuple[Array, Array]:
     """When arrivals are at the neurons, `[N]` or `[N, n]`, those that come too late at `t1`, from source -1."""
-    time, source = layer.time, jnp.where(layer.time < t1, layer.source, -1)
+    assert layer.source is not None
+    # A NaN is not in time either: it would stop the clock.
+    in_time = layer.time < t1
+    time, source = jnp.where(in_time, layer.time, t1), jnp.where(in_time, layer.source, -1)
     if layer.delay is not None:
         time = jnp.where(source >= 0, time, t1)[:, None] + layer.lateness(source)
     return jnp.minimum(time, t1), source

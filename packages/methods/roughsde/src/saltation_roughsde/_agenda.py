@@ -9,6 +9,7 @@ from jaxtyping import Array, PyTree
 
 import saltation as st
 
+from ._groups import Place
 from ._paths import Jumps
 
 
@@ -23,9 +24,13 @@ class Entry(NamedTuple):
 
 
 def input_spikes(
-    connection: st.Connection, spikes: st.Spikes, neuron: st.AbstractNeuron, pre: int, post: int, dtype: Any
+    connection: st.Connection, spikes: st.Spikes, neuron: st.AbstractNeuron, place: Place, pre: int, dtype: Any
 ) -> Entry:
-    """Spikes of an input that arrive through a connection; one entry for each target where they differ in delay."""
+    """Spikes of an input that arrive through a connection; one entry for each target where they differ in delay.
+
+    **Arguments:** `neuron`: the group of the target, and `place` where that is in it.
+    """
+    post = place.size
     time = spikes.time.astype(dtype)
     # A NaN is reported in the result; here it never comes.
     time = jnp.where(time >= 0, time, jnp.inf)
@@ -42,13 +47,13 @@ def input_spikes(
     order = st.argsort_times(time)
     time, source = time[order], source[order]
     target = None if target is None else target[order]
-    name, port, synapse = connection.target, connection.port, connection.synapse
+    group, port, synapse = place.group, connection.port, connection.synapse
     everyone = jnp.arange(post, dtype=jnp.int32)
 
     def effect(states: dict[str, PyTree], position: Array, now: Array) -> dict[str, PyTree]:
         kick = synapse.kick(source[position]).astype(dtype)
         reached = now if target is None else now & (everyone == target[position])
-        return {**states, name: neuron.receive(states[name], jnp.where(reached, kick, 0.0), port)}
+        return {**states, group: neuron.receive(states[group], place.spread(jnp.where(reached, kick, 0.0)), port)}
 
     return Entry(time, effect)
 

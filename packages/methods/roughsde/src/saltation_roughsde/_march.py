@@ -7,7 +7,6 @@ So a cell may hold any number of events, in order of time, and under `jax.vmap` 
 import math
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -16,27 +15,30 @@ from jaxtyping import Array, PyTree
 import saltation as st
 
 from ._agenda import Entry
+from ._groups import Place
 from ._on_the_way import earliest, received, sent, table_shape
 from ._scheme import AbstractScheme, Euler
 
 
 class Problem(NamedTuple):
-    """What the march needs, by population; parameters and states are flat, `[n]`.
+    """What the march needs, by group of populations; parameters and states are flat, `[n]`.
 
-    - `noise`: `[cells, d]`, increments of all components of all populations, side by side; `layout`: for each
-      population a state-like tree of the slices of its components, `None` for none.
+    - `places`: where each population is.
+    - `noise`: `[cells, d]`, increments of all components of all groups, side by side; `layout`: for each group a
+      state-like tree of the slices of its components, `None` for none.
     - `thresholds`: `log u` for the start and after each spike, `[n, max_spikes + 1]`, `None` where none are drawn.
-    - `currents`: for each population start times and values of each current.
+    - `currents`: the place, the start times and the values of each current.
     - `entries`: what is known to happen; `samples`: `[S]`, when states are kept.
     - `links`: the connections between neurons.
     """
 
     neurons: dict[str, st.AbstractNeuron]
+    places: dict[str, Place]
     state: dict[str, PyTree]
     noise: Array
     layout: dict[str, PyTree]
     thresholds: dict[str, Array | None]
-    currents: dict[str, list[tuple[Array, Array]]]
+    currents: list[tuple[Place, Array, Array]]
     entries: list[Entry]
     links: list[st.Connection]
     samples: Array
@@ -46,7 +48,7 @@ class Problem(NamedTuple):
 
 class Track(NamedTuple):
     """What the march leaves, for each of its steps: a spike's time (`inf` for none), its neuron, the slope there, and
-    where states are kept, the state and which sample it is."""
+    where states are kept, the state, by population, and which sample it is."""
 
     time: Array
     neuron: Array
@@ -68,7 +70,7 @@ class _Place(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """`state` at the end, `count` of spikes, and whether the march came to the end of the trial."""
+    """By population: `state` at the end, `count` of spikes; and whether the march came to the end of the trial."""
 
     state: dict[str, PyTree]
     count: dict[str, Array]
@@ -79,11 +81,10 @@ def march(
     problem: Problem, scheme: AbstractScheme, *, discrete: bool, max_spikes: int, steps: int, checkpoint: bool
 ) -> tuple[Track, Finish]:
     """Marches at most `steps` steps."""
-    size, dtype = {name: _size(state) for name, state in problem.state.items()}, problem.noise.dtype
+    size, dtype = {name: neuron.size for name, neuron in problem.neurons.items()}, problem.noise.dtype
     names, h = list(problem.neurons), problem.t1 / problem.cells
-    total = sum(size.values())
     first_of = dict(zip(names, _offsets([size[name] for name in names]), strict=True))
-    lists = [entry.time for entry in problem.entries] + [start for name in names for start, _ in problem.currents[name]]
+    lists = [entry.time for entry in problem.entries] + [start for _, start, _ in problem.currents]
     lists.append(problem.samples)
     is_euler = isinstance(scheme, Euler)
 
@@ -105,12 +106,9 @@ def march(
 
     def current_of(name, place):
         result = jnp.zeros(size[name], dtype)
-        position = len(problem.entries)
-        for other in names:
-            for start, table in problem.currents[other]:
-                if other == name:
-                    result = result + (table[0] if start.shape[0] == 0 else table[place.next[position]])
-                position += 1
+        for position, (target, start, table) in enumerate(problem.currents, len(problem.entries)):
+            if target.group == name:
+                result = result + target.spread(table[0] if start.shape[0] == 0 else table[place.next[position]])
         return result
 
     def step(place, _):
@@ -170,19 +168,20 @@ def march(
             mine[name] = spikes & (units == who)
             state[name] = _spike(problem, name, state[name], mine[name], place.count[name])
             count[name] = place.count[name] + mine[name].astype(jnp.int32)
-        delayed = 0
+        delayed, kicks = 0, {}
         for link in problem.links:
-            sender = mine[link.source]
+            source, target = problem.places[link.source], problem.places[link.target]
+            sender = source.of(mine[source.group])
             if link.delay is None:
-                kick = link.synapse.apply(sender.astype(dtype))
-                neuron = problem.neurons[link.target]
-                state[link.target] = neuron.receive(state[link.target], kick, link.port)
+                kick = target.spread(link.synapse.apply(sender.astype(dtype)))
+                port = target.group, link.port
+                kicks[port] = kicks[port] + kick if port in kicks else kick
             else:
-                table = on_the_way[delayed]
-                on_the_way[delayed] = sent(
-                    table, link, sender, place.count[link.source], time, size[link.source], size[link.target]
-                )
+                table, sent_before = on_the_way[delayed], source.of(place.count[source.group])
+                on_the_way[delayed] = sent(table, link, sender, sent_before, time, source.size, target.size)
                 delayed += 1
+        for (name, port), kick in kicks.items():
+            state[name] = problem.neurons[name].receive(state[name], kick, port)
 
         pointers = list(place.next)
         for position, entry in enumerate(problem.entries):
@@ -197,8 +196,9 @@ def march(
         for link in problem.links:
             if link.delay is not None:
                 occurs = happens & (which == len(lists) + delayed)
+                target = problem.places[link.target]
                 on_the_way[delayed], state = received(
-                    problem.neurons[link.target], link, on_the_way[delayed], state, occurs
+                    problem.neurons[target.group], target, link, on_the_way[delayed], state, occurs
                 )
                 delayed += 1
 
@@ -216,6 +216,9 @@ def march(
         )
         return _Place(cell, left, noise, state, count, tuple(pointers), tuple(on_the_way)), track
 
+    def sizes(link):
+        return problem.places[link.source].size, problem.places[link.target].size
+
     zero = jnp.zeros((), jnp.int32)
     place = _Place(
         zero,
@@ -225,13 +228,14 @@ def march(
         {name: jnp.zeros(size[name], jnp.int32) for name in names},
         tuple(zero for _ in lists),
         tuple(
-            jnp.full(table_shape(link, size[link.source], size[link.target], max_spikes, dtype), jnp.inf, dtype)
+            jnp.full(table_shape(link, *sizes(link), max_spikes, dtype), jnp.inf, dtype)
             for link in problem.links
             if link.delay is not None
         ),
     )
     if not checkpoint:
-        place, track = lax.scan(step, place, None, length=steps)
+        # A step computed twice costs less than all that its gradient needs, written to memory and read back.
+        place, track = lax.scan(jax.checkpoint(step, prevent_cse=False), place, None, length=steps)
     else:
         inner = max(1, math.isqrt(steps))
         outer = -(-steps // inner)
@@ -239,8 +243,10 @@ def march(
             lambda p, _: jax.checkpoint(lambda q: lax.scan(step, q, None, length=inner))(p), place, None, length=outer
         )
         track = jax.tree.map(lambda x: x.reshape(outer * inner, *x.shape[2:]), track)
-    assert total > 0
-    return track, Finish(place.state, place.count, place.cell >= problem.cells)
+    of_each = lambda groups: {name: each.of(groups[each.group]) for name, each in problem.places.items()}  # noqa: E731
+    if problem.samples.shape[0]:
+        track = track._replace(states=of_each(track.states))
+    return track, Finish(of_each(place.state), of_each(place.count), place.cell >= problem.cells)
 
 
 def _spike(problem: Problem, name: str, state: PyTree, mine: Array, count: Array) -> PyTree:
@@ -264,10 +270,6 @@ def _pending(time: Array, pointer: Array) -> Array:
 
 def _where(which: Array, new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(which, a, b), new, old)
-
-
-def _size(state: PyTree) -> int:
-    return next(leaf for leaf in jax.tree.leaves(state) if eqx.is_array(leaf)).shape[0]
 
 
 def _offsets(sizes: list[int]) -> list[int]:

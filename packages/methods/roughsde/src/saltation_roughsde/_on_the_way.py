@@ -9,6 +9,7 @@ from jaxtyping import Array, PyTree
 import saltation as st
 
 from ._agenda import delays
+from ._groups import Place
 
 
 def earliest(table: Array) -> tuple[Array, Array]:
@@ -35,15 +36,15 @@ def sent(table: Array, link: st.Connection, sender: Array, count: Array, time: A
 
 
 def received(
-    neuron: st.AbstractNeuron, link: st.Connection, table: Array, state: dict[str, PyTree], occurs: Array
+    neuron: st.AbstractNeuron, place: Place, link: st.Connection, table: Array, state: dict[str, PyTree], occurs: Array
 ) -> tuple[Array, dict[str, PyTree]]:
-    """The table without its earliest entry, and the target's state after that arrival."""
+    """The table without its earliest entry, and the states after that arrival at the target, in its `place`."""
     _, position = earliest(table)
     per_source = table.size // table.shape[0]
     kick = link.synapse.kick(position // per_source).astype(table.dtype)
     reached = jnp.broadcast_to(occurs, kick.shape)
     if table.ndim == 3:
         reached = reached & (jnp.arange(table.shape[2], dtype=jnp.int32) == position % table.shape[2])
-    target = neuron.receive(state[link.target], jnp.where(reached, kick, 0.0), link.port)
+    target = neuron.receive(state[place.group], place.spread(jnp.where(reached, kick, 0.0)), link.port)
     here = occurs & (jnp.arange(table.size, dtype=jnp.int32) == position).reshape(table.shape)
-    return jnp.where(here, jnp.inf, table), {**state, link.target: target}
+    return jnp.where(here, jnp.inf, table), {**state, place.group: target}

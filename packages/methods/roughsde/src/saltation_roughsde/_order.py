@@ -25,18 +25,22 @@ class Series(NamedTuple):
     far: tuple[tuple[int, ...], ...]
 
 
-def order_for(total: float, cells: int, dtype: Any) -> int:
+def order_for(total: float, edges: float | int, dtype: Any) -> int:
     """Derivatives that an edge must hold, at least 2.
 
-    **Arguments:** `total`: the sum of `|p|` over all cells that an edge passes. The m-th derivative along it is at most
-    `total^m / m!` times the kernel's largest value there, so that what is cut off is below `total^m / m!^2` of it.
+    **Arguments:**
+
+    - `total`: the sum of `|p|` over all cells that an edge passes. The m-th derivative along it is at most
+      `total^m / m!` times the kernel's largest value there, so that what is cut off is below `total^m / m!^2` of it.
+    - `edges`: the sum of the totals of all edges, as a multiple of `total`: at most how many there are. Since
+      `sum_j t_j^m <= total^(m-1) sum_j t_j`, what is cut off of all of them is that of so many edges of the largest.
 
     **Raises:** `ValueError` for paths so long that this does not converge in a reasonable number of terms.
     """
     if not math.isfinite(total):
         raise ValueError("signature kernel: got a path that is not finite; expected finite numbers. Fix: mask NaN.")
     for order in range(2, _LARGEST):
-        if order * _log(total) - 2 * math.lgamma(order + 1) <= math.log(_tolerance(cells, dtype)):
+        if order * _log(total) - 2 * math.lgamma(order + 1) + _log(max(edges, 1)) <= math.log(_tolerance(dtype)):
             return order
     raise ValueError(
         f"signature kernel: got paths whose increments have inner products that add up to {total:.3g} along one "
@@ -51,18 +55,22 @@ def total_for(order: int, dtype: Any) -> float:
 
 
 @functools.lru_cache
-def series_for(order: int, total: float, largest: float, cells: int, dtype: Any, *, slopes: bool = True) -> Series:
+def series_for(
+    order: int, total: float, largest: float, edges: float | int, dtype: Any, *, slopes: bool = True
+) -> Series:
     """The terms that count where an edge passes cells of `total` increment, each at most of the `largest`.
 
     With the bound of `order_for`, a term of the `m`-th derivative that holds `p^q` and the `r`-th derivative of an edge
     changes the kernel by at most its own factor times `largest^q total^r / (r! m!)`; and its derivative with respect to
-    `p`, if there are `slopes`, by `q / largest` times that.
+    `p`, if there are `slopes`, by `q / largest` times that. All cells together, `sum p^q <= largest^(q-1) total`, do
+    that at most `total / largest` times if `q >= 1`, and as many times as there are `edges` otherwise.
     """
-    cut = math.log(_tolerance(cells, dtype) / order)
+    cut = math.log(_tolerance(dtype) / order)
     log_total, log_largest = _log(total), _log(min(largest, total))
 
     def counts(q: int, r: int, m: int, log_factor: float) -> bool:
         bound = log_factor + q * log_largest + r * log_total - math.lgamma(r + 1) - math.lgamma(m + 1)
+        bound += log_total - log_largest if q > 0 else _log(max(edges, 1))
         slope = bound + math.log(q) - log_largest if slopes and q > 0 else bound
         return max(bound, slope) > cut
 
@@ -72,9 +80,9 @@ def series_for(order: int, total: float, largest: float, cells: int, dtype: Any,
     return Series(order, near, far)
 
 
-def _tolerance(cells: int, dtype: Any) -> float:
-    return (0.5 * float(jnp.finfo(dtype).eps)) / max(cells, 1)
+def _tolerance(dtype: Any) -> float:
+    return 0.5 * float(jnp.finfo(dtype).eps)
 
 
-def _log(x: float) -> float:
+def _log(x: float | int) -> float:
     return math.log(max(x, 1e-30))

@@ -12,9 +12,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 import saltation as st
 
 from ._agenda import currents, delays, input_spikes, path_jumps
+from ._draws import drawn_together
+from ._groups import grouped, side_by_side
 from ._march import Problem, march
 from ._outcome import solution_of
-from ._paths import AbstractPath, Brownian, check_dt
+from ._paths import AbstractPath, Brownian, check_dt, independent_increments
 from ._scheme import SCHEMES
 from ._support import noisy_leaves, support
 
@@ -108,87 +110,120 @@ class RoughSDE(st.AbstractMethod):
 
     def _problem(self, network, stimulus, t1, initial, key, save) -> Problem:
         dtype, cells = st.common_dtype(network, stimulus), check_dt(self.dt, t1)
-        neurons, state, layout, thresholds, drives = {}, {}, {}, {}, {}
-        noise, entries = [], []
-        for i, (name, neuron) in enumerate(network.neurons.items()):
-            own = None if key is None else jax.random.fold_in(key, i + 1)
-            flat = neurons[name] = _flattened(name, neuron, dtype)
-            start = initial[name] if initial is not None and name in initial else neuron.init()
-            state[name] = jax.tree.map(lambda x, n=neuron.size: jnp.asarray(x).astype(dtype).reshape(n), start)
-            thresholds[name] = self._thresholds(name, flat, own, dtype)
+        keys = dict.fromkeys(network.neurons)
+        if key is not None:
+            numbers = jnp.arange(1, len(keys) + 1, dtype=jnp.uint32)
+            keys = dict(zip(keys, jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers), strict=True))
+        flat = {name: _flattened(name, neuron, dtype) for name, neuron in network.neurons.items()}
+        neurons, places = grouped(flat)
+        thresholds, states = self._thresholds(flat, keys, dtype), {}
+        for name, neuron in flat.items():
+            start = initial[name] if initial is not None and name in initial else network.neurons[name].init()
+            states[name] = jax.tree.map(lambda x, n=neuron.size: jnp.asarray(x).astype(dtype).reshape(n), start)
             armed = thresholds[name]
-            dynamics = flat.noise()
             if armed is not None and not (initial is not None and name in initial):
+                dynamics = neuron.noise()
                 assert dynamics is not None and dynamics.arm is not None
-                state[name] = dynamics.arm(state[name], armed[:, 0])
-            noisy = noisy_leaves(flat)
-            layout[name], parts, jumps = self._drive(name, neuron.size, noisy, t1, cells, own, dtype, _width(noise))
+                states[name] = dynamics.arm(states[name], armed[0])
+        noise, layout, entries = [], {}, []
+        for group, neuron in neurons.items():
+            members = {name: (place, keys[name]) for name, place in places.items() if place.group == group}
+            noisy = noisy_leaves(neuron)
+            layout[group], parts, jumps = self._drive(members, noisy, t1, cells, dtype, _width(noise))
             noise += parts
-            entries += [path_jumps(name, jump, flat, noisy, neuron.size) for jump in jumps]
-            drives[name] = currents(network, stimulus, name, dtype)
+            entries += [path_jumps(group, jump, neuron, noisy, neuron.size) for jump in jumps]
+        drives = [
+            (place, start, table)
+            for name, place in places.items()
+            for start, table in currents(network, stimulus, name, dtype)
+        ]
         links = []
         for connection in network.connections:
             if connection.source in network.neurons:
                 links.append(connection)
             elif isinstance(stimulus[connection.source], st.Spikes):
-                pre, post = network.size(connection.source), network.size(connection.target)
-                spikes = stimulus[connection.source]
-                entries.append(input_spikes(connection, spikes, neurons[connection.target], pre, post, dtype))
+                spikes, place = stimulus[connection.source], places[connection.target]
+                pre = network.size(connection.source)
+                entries.append(input_spikes(connection, spikes, neurons[place.group], place, pre, dtype))
         samples = jnp.zeros(0, dtype) if save.states_at is None else save.states_at.astype(dtype)
         together = jnp.concatenate(noise, axis=1) if noise else jnp.zeros((cells, 0), dtype)
-        return Problem(neurons, state, together, layout, thresholds, drives, entries, links, samples, cells, t1)
+        state = {group: side_by_side(places, group, states) for group in neurons}
+        armed = {group: side_by_side(places, group, thresholds) for group in neurons}
+        armed = {group: None if drawn is None else drawn.T for group, drawn in armed.items()}
+        return Problem(neurons, places, state, together, layout, armed, drives, entries, links, samples, cells, t1)
 
-    def _thresholds(self, name, neuron, key, dtype) -> Array | None:
-        dynamics = neuron.noise()
-        if dynamics is None or dynamics.arm is None:
-            return None
-        given = None if self.thresholds is None else self.thresholds.get(name)
-        if given is None:
-            _need_key(key, f"thresholds of {name!r}")
+    def _thresholds(self, neurons, keys, dtype) -> dict[str, Array | None]:
+        """Of each population `[max_spikes + 1, n]`, or `None`."""
+        found: dict[str, Array | None] = {}
+        missing, room = [], self.max_spikes + 1
+        for name, neuron in neurons.items():
+            dynamics, found[name] = neuron.noise(), None
+            if dynamics is None or dynamics.arm is None:
+                continue
+            given = None if self.thresholds is None else self.thresholds.get(name)
+            if given is None:
+                _need_key(keys[name], f"thresholds of {name!r}")
+                missing.append(name)
+            elif given.shape[0] != neuron.size or given.shape[1] < room:
+                raise ValueError(
+                    f"RoughSDE got thresholds of shape {given.shape} for {name!r}; expected [{neuron.size}, m] with "
+                    f"m > max_spikes = {self.max_spikes}: one for the start, and one after each spike."
+                )
+            else:
+                found[name] = given[:, :room].astype(dtype).T
+        if missing:
+            counts = [room * neurons[name].size for name in missing]
+            draws = drawn_together(jax.random.exponential, [keys[name] for name in missing], 0, counts, dtype)
             # Spikes first: more room does not change the thresholds that there were.
-            drawn = jax.random.exponential(jax.random.fold_in(key, 0), (self.max_spikes + 1, neuron.size), dtype)
-            return -drawn.T
-        if given.shape[0] != neuron.size or given.shape[1] <= self.max_spikes:
-            raise ValueError(
-                f"RoughSDE got thresholds of shape {given.shape} for {name!r}; expected [{neuron.size}, m] with "
-                f"m > max_spikes = {self.max_spikes}: one for the start, and one after each spike."
-            )
-        return given.astype(dtype)
+            found |= {name: -row.reshape(room, -1) for name, row in zip(missing, draws, strict=True)}
+        return found
 
-    def _drive(self, name, size, noisy, t1, cells, key, dtype, offset):
-        """The layout of a population's noise, its increments and its jumps."""
-        path = self.path.get(name) if isinstance(self.path, Mapping) else self.path
+    def _drive(self, members, noisy, t1, cells, dtype, offset):
+        """The layout of a group's noise, its increments and its jumps."""
         leaves, structure = jax.tree.flatten(noisy)
         if not any(leaves):
             return None, [], []
+        paths = {name: self._path(name) for name in members}
+        for name, path in paths.items():
+            if path.random:
+                _need_key(members[name][1], f"the path of {name!r}")
+        independent = all(isinstance(path, Brownian) and path.correlation is None for path in paths.values())
+        places, parts, jumps = [], [], []
+        for i, here in enumerate(leaves):
+            drawn = []
+            if here and independent:
+                sizes, keys = [place.size for place, _ in members.values()], [key for _, key in members.values()]
+                drawn = [independent_increments(cells, t1, sizes, keys=keys, data=i + 1, dtype=dtype)]
+            elif here:
+                for name, (place, key) in members.items():
+                    own = None if key is None else jax.random.fold_in(key, i + 1)
+                    drawn.append(paths[name].increments(cells, t1, place.size, key=own, dtype=dtype))
+                    jump = paths[name].jumps(t1, place.size, key=own, dtype=dtype)
+                    jumps += [] if jump is None else [jump._replace(index=jump.index + place.start)]
+                # A path that only jumps stands still in between.
+                still = [jnp.zeros((cells, place.size), dtype) for place, _ in members.values()]
+                moving = any(part is not None for part in drawn)
+                drawn = [zero if part is None else part for part, zero in zip(drawn, still, strict=True) if moving]
+            places.append(slice(offset, offset + _width(drawn)) if drawn else None)
+            parts += drawn
+            offset += _width(drawn)
+        return jax.tree.unflatten(structure, places), parts, jumps
+
+    def _path(self, name: str) -> AbstractPath:
+        path = self.path.get(name) if isinstance(self.path, Mapping) else self.path
         if path is None:
             raise ValueError(
                 f"RoughSDE got no path for {name!r}, which has noise; expected one. Fix: path={{{name!r}: Brownian()}}."
             )
-        places, parts, jumps = [], [], []
-        for i, here in enumerate(leaves):
-            place = None
-            if here:
-                if path.random:
-                    _need_key(key, f"the path of {name!r}")
-                own = None if key is None else jax.random.fold_in(key, i + 1)
-                part = path.increments(cells, t1, size, key=own, dtype=dtype)
-                jump = path.jumps(t1, size, key=own, dtype=dtype)
-                jumps += [] if jump is None else [jump]
-                if part is not None:
-                    place = slice(offset, offset + size)
-                    offset += size
-                    parts.append(part)
-            places.append(place)
-        return jax.tree.unflatten(structure, places), parts, jumps
+        return path
 
     def _known(self, problem: Problem, events: int) -> int:
         """How many steps end at what is known to happen, or arrives late."""
         known = sum(entry.time.shape[0] for entry in problem.entries) + problem.samples.shape[0]
-        known += sum(start.shape[0] for each in problem.currents.values() for start, _ in each)
+        known += sum(start.shape[0] for _, start, _ in problem.currents)
         for link in problem.links:
             if link.delay is not None:
-                pre, post = (problem.neurons[name].size for name in (link.source, link.target))
+                pre, post = (problem.places[name].size for name in (link.source, link.target))
                 _, own = delays(link, pre, post, problem.noise.dtype)
                 known += events * (1 if own is None else post)
         return known

@@ -62,9 +62,8 @@ def spike_gram(
     scales = {"time_scale": time_scale, "jump_scale": jump_scale, "fade": fade}
     lift = jax.vmap(lambda train: rows_of(train, t1=t1, **scales), out_axes=-1)
     rows_x, rows_y = lift(x), lift(y)
-    segments = max(rows_x.duration.shape[0], rows_y.duration.shape[0])
     rows_x, rows_y = (_few_at_once(rows, jump_scale) for rows in (rows_x, rows_y))
-    cell = LiftCell(*_series(rows_x, rows_y, t1 * time_scale, jump_scale, 2 * segments, any(fade)), any(fade))
+    cell = LiftCell(*_series(rows_x, rows_y, t1 * time_scale, jump_scale, any(fade)), any(fade))
     return checked(gram(cell, _increment, rows_x, rows_y, edges=2 * (cell.time.order + cell.jump.order)))
 
 
@@ -115,13 +114,14 @@ def _few_at_once(rows: Rows, jump_scale: float) -> Rows:
     return eqx.error_if(rows, jnp.max(rows.jump) > 2.5 * jump_scale, message)
 
 
-def _series(x: Rows, y: Rows, duration: float, jump_scale: float, cells: int, fades: bool) -> tuple[Series, Series]:
-    """Of the time and of the jump, from bounds on increments and on their sums along an edge."""
+def _series(x: Rows, y: Rows, duration: float, jump_scale: float, fades: bool) -> tuple[Series, Series]:
+    """Of the time and of the jump, from bounds on increments and on their sums along an edge and along all edges."""
     if isinstance(x.duration, Tracer) or isinstance(y.duration, Tracer):
         units, spikes = x.jump.shape[0], max(x.duration.shape[0], y.duration.shape[0]) - 1
         total_time = largest_time = duration**2
         # Spikes of all units at one time are one jump, and those of one unit are at different times.
         total_jump, largest_jump = spikes * jump_scale**2, units * jump_scale**2
+        jump_edges = spikes
     else:
         dx, dy, jx, jy = (np.asarray(leaf, np.float64) for leaf in (x.duration, y.duration, x.jump, y.jump))
         total_time = float(max(dx.max(), dy.max()) * duration)
@@ -130,8 +130,11 @@ def _series(x: Rows, y: Rows, duration: float, jump_scale: float, cells: int, fa
             float(np.tensordot(one.max(axis=(1, 2)), other.sum(axis=1), 1).max()) for one, other in ((jx, jy), (jy, jx))
         )
         largest_jump = float((jx.max(axis=(1, 2)) * jy.max(axis=(1, 2))).sum())
+        jump_edges = max(jx.shape[1], jy.shape[1])
     dtype = np.dtype(x.duration.dtype)
+    # Durations of all rows add up to that of the window.
+    time_edges = duration**2 / total_time if total_time > 0 else 1.0
     return (
-        series_for(order_for(total_time, cells, dtype), total_time, largest_time, cells, dtype),
-        series_for(order_for(total_jump, cells, dtype), total_jump, largest_jump, cells, dtype, slopes=fades),
+        series_for(order_for(total_time, time_edges, dtype), total_time, largest_time, time_edges, dtype),
+        series_for(order_for(total_jump, jump_edges, dtype), total_jump, largest_jump, jump_edges, dtype, slopes=fades),
     )
