@@ -5,6 +5,7 @@ folder; `--draw` draws docs/img/bss2_loop.png from it. Everything is computed on
 """
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,19 @@ ROOT = Path(__file__).parents[1]
 KINDS = {"w": "weights alone", "axonal": "weights and axonal delays"}
 CHIPS = range(5)
 IDEAL_EPOCHS, LOOP_EPOCHS, SEED = 150, 30, 0
+# How the ideal model's network goes on in the loop of a chip: it is nearly right, so by many small steps.
+CONTINUED: dict[str, Any] = {"batch_size": 50, "learning_rate": 0.01}
+CONTINUED_EPOCHS = 10
 # How networks are trained, beyond the plain recipe.
 VARIANTS: dict[str, dict[str, Any]] = {"plain": {}, "more inputs": {"bias": True}, "noise-aware": {"noise": 0.05}}
-# In which order, whether the chips are calibrated, and whether networks are trained in their loop, too.
+# In which order, whether the chips are calibrated, and whether networks are trained in their loop, too: from new
+# weights, and from those of the ideal model.
 CASES = (
-    ("plain", True, False),
-    ("noise-aware", False, False),
-    ("plain", False, True),
-    ("plain", True, True),
-    ("more inputs", True, True),
+    ("plain", True, False, False),
+    ("noise-aware", False, False, False),
+    ("plain", False, True, True),
+    ("plain", True, True, False),
+    ("more inputs", True, True, False),
 )
 COLUMNS = ("plain", "noise-aware", "plain, calibrated", "more inputs, calibrated")
 PUBLISHED = {"w": (96.7, 84.9), "axonal": (97.5, 92.6)}
@@ -45,18 +50,18 @@ def main() -> None:
         return
     given.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, dict[str, Any]] = {}
-    for variant, calibrated, loop in CASES:
+    for variant, calibrated, loop, go_on in CASES:
         for kind in reversed(KINDS):
             chips = [{"chip": chip} for chip in CHIPS]
             if calibrated:
                 chips = [{**chip, "calibration": str(calibration_of(chip["chip"], given.out))} for chip in chips]
             name = f"{kind}, {variant}{', calibrated' if calibrated else ''}"
-            results[name] = compare(kind, variant, chips, given.out, loop)
+            results[name] = compare(kind, variant, chips, given.out, loop, go_on)
             print(name, json.dumps(results[name]), flush=True)
             (given.out / "results.json").write_text(json.dumps(results, indent=1))
 
 
-def compare(kind: str, variant: str, chips: list[dict[str, Any]], out: Path, loop: bool) -> dict[str, Any]:
+def compare(kind: str, variant: str, chips: list[dict[str, Any]], out: Path, loop: bool, go_on: bool) -> dict[str, Any]:
     """Test accuracies: of the ideal model, of the network trained there on each chip, and trained in the loop."""
     ideal = trained(kind, variant, None, out)
     found: dict[str, Any] = {
@@ -71,6 +76,10 @@ def compare(kind: str, variant: str, chips: list[dict[str, Any]], out: Path, loo
             run = trained(kind, variant, chip, out)
             found["in loop"].append(run.test.accuracy)
             found["in loop, in the ideal model"].append(scored(run, st.get_method("delgrad")()))
+        if go_on:
+            run = continued(kind, variant, ideal, chip, out)
+            found.setdefault("continued", []).append(run.test.accuracy)
+            found.setdefault("continued, in the ideal model", []).append(scored(run, st.get_method("delgrad")()))
     return found
 
 
@@ -93,6 +102,22 @@ def trained(kind: str, variant: str, chip: dict[str, Any] | None, out: Path) -> 
     )
     resume = (folder / "config.json").exists()
     return saltation_train.train(recipe, seed=SEED, out=folder, progress=False, report=False, resume=resume)
+
+
+def continued(
+    kind: str, variant: str, ideal: saltation_train.Run, chip: dict[str, Any], out: Path
+) -> saltation_train.Run:
+    """The ideal model's network, trained on in the loop of a chip; read back if it is there."""
+    folder = out / f"{kind}-{variant.replace(' ', '-')}-chip{chip['chip']}-continued"
+    settings = {**VARIANTS[variant], **CONTINUED}
+    recipe = Recipe(
+        f"bss2/yinyang-{kind}", settings, backend="bss2-emulator", backend_options=chip, epochs=CONTINUED_EPOCHS
+    )
+    experiment = dataclasses.replace(recipe.build(), model=lambda key: ideal.model)
+    if (folder / "summary.json").exists():
+        return saltation_train.load_run(folder, experiment=experiment)
+    resume = (folder / "config.json").exists()
+    return saltation_train.train(experiment, seed=SEED, out=folder, progress=False, report=False, resume=resume)
 
 
 def scored(run: saltation_train.Run, method: st.AbstractMethod) -> float:
@@ -124,7 +149,12 @@ def draw(results: dict[str, dict[str, Any]]) -> None:
     """Accuracies on every chip, for weights alone and with axonal delays."""
     import matplotlib.pyplot as plt
 
-    colours = {"ideal": "#9a9a9a", "on chip": "#D55E00", "in loop": "#0072B2"}
+    colours = {"ideal": "#9a9a9a", "on chip": "#D55E00", "in loop": "#0072B2", "continued": "#009E73"}
+    labels = {
+        "on chip": "put on the chip",
+        "in loop": "trained in the loop",
+        "continued": "put on the chip, trained on in its loop",
+    }
     columns = [name for name in COLUMNS if all(f"{kind}, {name}" in results for kind in KINDS)]
     plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
     figure, panels = plt.subplots(1, 2, figsize=(8.0, 3.2), sharey=True, layout="constrained")
@@ -132,17 +162,17 @@ def draw(results: dict[str, dict[str, Any]]) -> None:
         for column, name in enumerate(columns):
             found = results[f"{kind}, {name}"]
             axes.hlines(100 * found["ideal"], column - 0.35, column + 0.35, color=colours["ideal"], label="ideal model")
-            for what, shift in (("on chip", -0.15), ("in loop", 0.15)):
-                values = 100 * np.array(found[what])
+            for what, shift in (("on chip", -0.2), ("in loop", 0.0), ("continued", 0.2)):
+                values = 100 * np.array(found.get(what, []))
                 places = column + shift + np.linspace(-0.06, 0.06, len(values))
-                label = {"on chip": "put on the chip", "in loop": "trained in the loop"}[what]
+                label = labels[what]
                 axes.plot(places, values, "o", ms=3.5, color=colours[what], label=label)
         axes.axhline(PUBLISHED[kind][1], color="k", lw=0.7, ls=":", label="published, on the chip")
         axes.set_xticks(range(len(columns)), [name.replace(", ", ",\n") for name in columns])
         axes.set_title(title)
     panels[0].set_ylabel("test accuracy on Yin-Yang [%]")
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels())))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(ROOT / "docs" / "img" / "bss2_loop.png", dpi=130)
 
 
