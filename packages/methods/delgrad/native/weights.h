@@ -74,19 +74,18 @@ void pull_back_sources(const saltation::Layer<T>& layer, const saltation::Spikes
       response[b - begin][r].begin(membrane, time[b - begin][r]);
     });
     if (b + 1 < end) return;
-    for (int64_t i = 0; i < layer.sources; ++i) {
-      const int32_t first = arrivals.start[i], last = arrivals.start[i + 1];
-      T* const to = by_weight.row(block.number, i);
-      Vec<T> by_rise[registers] = {};
-      const size_t row = layer.delay ? size_t(delay.row(block.number, i) - delay.data.data()) : 0;
-      const auto add_up = [&](auto timed, auto delayed) {
-        // Its own, so that sums stay in registers.
-        Vec<T> total[registers], late_rise[registers] = {}, d[registers], x[registers], s[registers];
+    // For each combination a loop of its own, so that sums stay in registers.
+    const auto add_up = [&](auto timed, auto delayed) {
+      for (int64_t i = 0; i < layer.sources; ++i) {
+        const int32_t first = arrivals.start[i], last = arrivals.start[i + 1];
+        T* const to = by_weight.row(block.number, i);
+        Vec<T> total[registers], by_rise[registers] = {}, d[registers], x[registers], s[registers];
         unrolled<registers>([&](auto r) {
           total[r] = load<T>(to + r * kLanes<T>);
           if constexpr (delayed.value) {
-            const size_t at = row + r * kLanes<T>;
-            d[r] = load<T>(&delay.data[at]), x[r] = load<T>(&late.x[at]), s[r] = load<T>(&late.s[at]);
+            const T* const own = delay.row(block.number, i) + r * kLanes<T>;
+            const size_t at = size_t(own - delay.data.data());
+            d[r] = load<T>(own), x[r] = load<T>(&late.x[at]), s[r] = load<T>(&late.s[at]);
           }
         });
         for (int32_t k = first; k < last; ++k) {
@@ -103,28 +102,26 @@ void pull_back_sources(const saltation::Layer<T>& layer, const saltation::Spikes
             total[r] += force[l][r] * larger<T>(flow.k, Vec<T>{});
             if constexpr (timed.value) {
               const Vec<T> rise = kind == saltation::kLeakFree ? flow.s : flow.s - flow.k;
-              late_rise[r] += choose<T>(u > 0, force[l][r], Vec<T>{}) * rise;
+              by_rise[r] += choose<T>(u > 0, force[l][r], Vec<T>{}) * rise;
             }
           });
         }
         unrolled<registers>([&](auto r) {
           store<T>(to + r * kLanes<T>, total[r]);
-          if constexpr (timed.value) by_rise[r] = late_rise[r];
+          if constexpr (timed.value) {
+            const T* const w = weight.row(block.number, i) + r * kLanes<T>;
+            const Vec<T> later = -by_rise[r] * load<T>(w) * membrane.rate_mem;
+            if (gradients.axonal) by_axonal[size_t(i)] += later;
+            if (!gradients.delay) return;
+            T* const sums = by_delay.row(block.number, i) + r * kLanes<T>;
+            store<T>(sums, load<T>(sums) + later);
+          }
         });
-      };
-      using No = std::false_type;
-      using Yes = std::true_type;
-      layer.delay ? add_up(Yes{}, Yes{}) : gradients.axonal ? add_up(Yes{}, No{}) : add_up(No{}, No{});
-      if (!gradients.axonal && !gradients.delay) continue;
-      const T* const w = weight.row(block.number, i);
-      unrolled<registers>([&](auto r) {
-        const Vec<T> later = -by_rise[r] * load<T>(w + r * kLanes<T>) * membrane.rate_mem;
-        if (gradients.axonal) by_axonal[size_t(i)] += later;
-        if (!gradients.delay) return;
-        T* const sums = by_delay.row(block.number, i) + r * kLanes<T>;
-        store<T>(sums, load<T>(sums) + later);
-      });
-    }
+      }
+    };
+    using No = std::false_type;
+    using Yes = std::true_type;
+    layer.delay ? add_up(Yes{}, Yes{}) : gradients.axonal ? add_up(Yes{}, No{}) : add_up(No{}, No{});
   });
   by_weight.add_to(gradients.weight.data, layer.neurons);
   if (gradients.delay) by_delay.add_to(gradients.delay.data, layer.neurons);
