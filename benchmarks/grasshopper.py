@@ -4,9 +4,9 @@
 processes, fitted by maximum likelihood to the same windows: their intensity is the exponential of the stimulus filtered
 by the recipe's own lags ("Poisson"), a function of the time since the last spike ("renewal"), or the product of both
 ("both"). Measured on the test windows are the kernel score against the recorded train (of the untruncated signature
-kernel), the discrepancy of all windows, with and without their sound, intervals between spikes, and, from each model's
-intensity given the spikes so far, the likelihood and the law of time rescaling. Writes `results/grasshopper.{json,md}`,
-where runs are averaged, and, with `--figure`, a picture of the first run.
+kernel), the discrepancy of all windows together, intervals between spikes, and, from each model's intensity given the
+spikes so far, the likelihood and the law of time rescaling. Writes `results/grasshopper.{json,md}`, where runs are
+averaged, and, with `--figure`, a picture of the first run.
 """
 
 import argparse
@@ -21,15 +21,14 @@ from scipy import stats
 
 import saltation as st
 from saltation_roughsde import spike_gram
+from saltation_roughsde._mmd import mmd_from_grams
 from saltation_roughsde._receptor import LEAD, hear, in_window
 from saltation_train import load_run
 
 RESULTS = Path(__file__).parent / "results"
 NEURON = "stochastic neuron"
 SAMPLES = 16
-COMPARED = 7
 ROOM = 12
-DELAY = 5.0  # ms, from a sound to a spike
 
 
 def main() -> None:
@@ -53,11 +52,10 @@ def main() -> None:
     test = runs[0].dataset.test
     observed = np.full((len(recording.test), 1, ROOM), np.inf)
     observed[:, 0, : test.targets.shape[-1]] = test.targets[:, 0]
-    similarity = similar_sounds(test.inputs)
     rows, waits = {"data": of_intervals(observed, observed)}, {}
     for name, samples in models.items():
         waits[name], of_intensity = rescaled(*intensities[name], recording)
-        of_samples = of_trains(samples, observed, similarity, recording.window)
+        of_samples = of_trains(samples, observed, recording.window)
         rows[name] = of_intervals(samples, observed) | of_samples | of_intensity
     ours = np.mean([rows[name]["scores"] for name in names], axis=0)
     for name in models:
@@ -121,12 +119,10 @@ def of_intervals(samples: np.ndarray, observed: np.ndarray) -> dict:
     }
 
 
-def of_trains(samples: np.ndarray, observed: np.ndarray, similarity: np.ndarray, window: float) -> dict:
+def of_trains(samples: np.ndarray, observed: np.ndarray, window: float) -> dict:
     scores = window_scores(samples, observed, window)
     row = {"score": scores.mean(), "scores": scores}
-    values = gram_of_all(np.concatenate([observed, samples[:, :COMPARED]], axis=1), window)
-    row["mmd"], row["mmd_95"] = discrepancy(values, np.ones_like(similarity))
-    row["mmd_with_sound"], row["mmd_with_sound_95"] = discrepancy(values, similarity)
+    row["mmd"], row["mmd_95"] = discrepancy(samples[:, 0], observed[:, 0], window)
     return row
 
 
@@ -157,38 +153,17 @@ def window_scores(samples, observed, window):
     return np.array([score(x, y) for x, y in zip(samples, observed, strict=True)], np.float64)
 
 
-def similar_sounds(inputs: np.ndarray) -> np.ndarray:
-    """A Gaussian kernel of the level of windows' sounds, as wide as they differ in the median."""
-    level = np.log(inputs[:, round(LEAD - DELAY) : round(-DELAY)].astype(np.float64))
-    squared = ((level[:, None] - level) ** 2).sum(-1)
-    return np.exp(-squared / (2 * np.median(squared[squared > 0])))
+def discrepancy(samples, observed, window, shuffles=500):
+    """The squared discrepancy of two sets of windows, and its 95 % quantile where they are shuffled."""
+    both = jnp.asarray(np.concatenate([samples, observed]), jnp.float32)
+    values, n, rng = np.asarray(jax.jit(gram(window))(both, both), np.float64), len(samples), np.random.default_rng(0)
 
+    def of(order):
+        x, y = order[:n], order[n:]
+        return float(mmd_from_grams(values[np.ix_(x, x)], values[np.ix_(x, y)], values[np.ix_(y, y)]))
 
-def gram_of_all(trains: np.ndarray, window: float) -> np.ndarray:
-    """The kernel between all trains, `[windows, trains, windows, trains]`."""
-    kernel, flat = jax.jit(gram(window)), trains.reshape(-1, trains.shape[-1]).astype(np.float32)
-    values = [np.asarray(kernel(part, flat), np.float64) for part in np.split(flat, len(trains))]
-    return np.stack(values).reshape(trains.shape[:2] * 2)
-
-
-def discrepancy(values: np.ndarray, similarity: np.ndarray, shuffles: int = 1000) -> tuple[float, float]:
-    """The squared discrepancy of pairs of a sound and a train, the first of each window against the others, without
-    bias; and its 95 % quantile where the first is any of them.
-
-    `values` is the kernel of trains, `similarity` that of sounds, `[windows, windows]`; theirs is the product.
-    """
-    windows, trains = values.shape[:2]
-    pairs = similarity * (1 - np.eye(windows))
-    values = values * (pairs / pairs.sum())[:, None, :, None]
-    place, rng = np.arange(windows), np.random.default_rng(0)
-
-    def of(first: np.ndarray) -> float:
-        weight = np.full((windows, trains), -1 / (trains - 1))
-        weight[place, first] = 1.0
-        return float(np.tensordot(weight, np.tensordot(values, weight, 2), 2))
-
-    null = [of(rng.integers(0, trains, windows)) for _ in range(shuffles)]
-    return of(np.zeros(windows, int)), float(np.quantile(null, 0.95))
+    null = [of(rng.permutation(2 * n)) for _ in range(shuffles)]
+    return of(np.arange(2 * n)), float(np.quantile(null, 0.95))
 
 
 def rescaled(integral: np.ndarray, at_end: np.ndarray, recording: Recording) -> tuple[np.ndarray, dict]:
@@ -226,8 +201,6 @@ def write(rows: dict, runs: list[str]) -> None:
         "score_above_error": "error",
         "mmd": "MMD²",
         "mmd_95": "95 % of no difference",
-        "mmd_with_sound": "MMD² with the sound",
-        "mmd_with_sound_95": "95 % of no difference",
         "rescaling_ks": "KS of rescaled times",
         "rescaling_p": "p",
         "bits_per_spike": "bits a spike",
