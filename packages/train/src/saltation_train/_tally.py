@@ -84,7 +84,7 @@ def example_batch(task: Task) -> tuple[Array, Array, Key[Array, " batch"]]:
     size = task.experiment.batch_size
     split = task.dataset.train
     data = np.asarray(jax.random.key_data(jax.random.key(0)))
-    keys = jax.random.wrap_key_data(np.broadcast_to(data, (size, *data.shape)))
+    keys = jax.random.wrap_key_data(jnp.asarray(np.broadcast_to(data, (size, *data.shape))))
     return jnp.asarray(split.inputs[:size]), jnp.asarray(split.targets[:size]), keys
 
 

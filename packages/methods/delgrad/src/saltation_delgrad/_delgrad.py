@@ -139,7 +139,7 @@ class DelGrad(st.AbstractReplayMethod):
         dtype = st.common_dtype(network, stimulus)
         sources: dict[str, Source] = dict(stimulus)
         stats: dict[str, dict[str, Array]] = {"spike_count": {}, "min_slope": {}, "flat": {}}
-        armed = []
+        armed, first = [], {}
         for stage in network.stages():
             (name,) = stage.populations
             membrane = _membrane(network, name, dtype)
@@ -149,7 +149,7 @@ class DelGrad(st.AbstractReplayMethod):
             times, slope = first_spikes(
                 layer, t1=float(t1), observed=given, gradient_limit=self.gradient_limit, kernel=self.kernel
             )
-            sources[name] = times
+            sources[name] = first[name] = times
             fires = jax.lax.stop_gradient(jnp.isfinite(times))
             stats["spike_count"][name] = fires.astype(jnp.int32)
             stats["min_slope"][name] = jnp.min(slope)
@@ -158,14 +158,14 @@ class DelGrad(st.AbstractReplayMethod):
         message = "DelGrad counts spikes to get rates, and a count has no derivative. Use spike times in the loss."
         return st.finish(
             st.Solution(
-                spikes={name: st.Spikes.from_dense(sources[name]) for name in network.neurons} if save.spikes else None,
+                spikes={name: st.Spikes.from_dense(first[name]) for name in network.neurons} if save.spikes else None,
                 rates=st.not_differentiable(rates, message, depends_on=(network, stimulus)) if save.rates else None,
                 states=None,
                 final=None,
                 updates={},
                 stats=stats,
                 result=_result(network, stimulus, observed, armed, dtype),
-                first={name: sources[name] for name in network.neurons} if save.spikes else None,
+                first=first if save.spikes else None,
             ),
             throw=throw,
         )

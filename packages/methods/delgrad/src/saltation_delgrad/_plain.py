@@ -85,6 +85,7 @@ def pull_back(
         """What the arrivals from `start` on give: the gradients by units and constants, and those by time."""
         part = lambda layer, *more: _by_arrivals(_arrivals(layer, start, size), *more)  # noqa: E731
         by_row, by_late, by_constants = each(part, at, force, kick_force)
+        assert layer.source is not None
         source = lax.dynamic_slice_in_dim(layer.source, start, size, axis=layer.source.ndim - 1)
         units = [_by_unit(source, by_row, layer.weight.shape[-2], single.weight)]
         if layer.delay is not None:
@@ -118,6 +119,7 @@ def pull_back(
     if layer.drive is not None:
         found += fitting([by_drive], [single.drive])
     if given.axonal is not None:
+        assert layer.source is not None
         source = layer.source[..., :number]
         found.append(_by_unit(source, by_time[..., None], layer.weight.shape[-2], single.axonal)[..., 0])
     if given.dendritic is not None:
@@ -170,6 +172,7 @@ def _slope_at(layer: "Layer", times: Array) -> Array:
 
 def _since(layer: "Layer", at: Array) -> tuple[Array, Array, Array]:
     """Which arrivals come before the times `at`, how long, and with which kicks, all `[N, n]`."""
+    assert layer.source is not None
     time = layer.time[:, None]
     if layer.delay is not None:
         time = time + layer.lateness(layer.source)
