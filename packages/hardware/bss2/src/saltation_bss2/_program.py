@@ -11,7 +11,7 @@ from . import _facts as facts
 from ._calibration import Calibration
 from ._chip import Chip
 from ._circuits import Circuits
-from ._configuration import Configuration, bias_current, configure
+from ._configuration import Configuration, bias_current, configure, within_range
 from ._effects import Effects
 from ._layer import Activity, Arrivals, Layer, simulate
 from ._membrane import Recording, digitise
@@ -81,6 +81,15 @@ class BSS2Program(st.AbstractProgram):
     def configure(self, parameters: st.Network) -> Configuration:
         """The hardware values of a network's parameters."""
         return configure(_as_parts(parameters), self.placement, self.units, self.effects, self.circuits)
+
+    def within_range(self, network: st.Network) -> st.Network:
+        """The network with the weights that saturate moved to the end of their range: on the chip it is the same.
+
+        Put a network through this before it is trained on in the loop. What reaches a neuron of the chip is less than
+        its model's weights sum to, so `keep_firing` takes neurons that the chip leaves silent for well driven. Delays
+        stay as they are.
+        """
+        return within_range(network, self.placement, self.units)
 
     def run(self, parameters: st.Network, stimuli: dict[str, Any], key: np.ndarray | None) -> st.Observation:
         found = self.measure(parameters, stimuli, key)
