@@ -70,7 +70,8 @@ def run_side(name: str, tolerance: float) -> None:
 
     def loss(weights, x, labels):
         if case.convolutional:
-            into, back = st.Conv2d(weights["into"], case.shape, stride=2), st.Conv2d(weights["back"], case.hidden)
+            into = st.Conv2d(weights["into"], case.shape, stride=2, padding=2)
+            back = st.Conv2d(weights["back"], case.hidden)
         else:
             into, back = st.Dense(weights["into"]), st.Dense(weights["back"])
         connections = [st.Connection("in", "hidden", into), st.Connection("hidden", "hidden", back)]
