@@ -30,7 +30,8 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "JAX_PLATFORMS": "cpu",
 }
-TOLERANCES = {"ours": 1e-2, "exact": 1e-6}
+# The tolerance of ours is such that the cosine to the exact gradient stays above 0.9999.
+TOLERANCES = {"ours": 1e-1, "exact": 1e-6}
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The published algorithm in plain PyTorch: spikes in steps, then Broyden's method for the gradient at the rates.
 
-Rank 27, at most 30 steps, as published; its first step has the right sign. `python -m peers.broyden CASE`, CASE one of
-those of `equilibrium.py`; it speaks the same protocol as that script's own side.
+Rank 27, at most 30 steps and the tolerance as published; its first step has the right sign. `python -m peers.broyden
+CASE`, CASE one of those of `equilibrium.py`; it speaks the same protocol as that script's own side.
 """
 
 import sys
