@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import entry_of
+from ._chunks import entry_of, short_scan
 from ._component import Arrivals, Component, Link
 from ._fence import fenced
 from ._found import Found
@@ -110,7 +110,7 @@ def derivative(
             return (after.state, after.drive, tangents, samples), (tangents.t, tangents.state if stored else None)
 
         carry = before.state, {**component.drive, **before.drive}, *carry
-        (_, _, *carry), ys = lax.scan(step, carry, (record, *events))
+        (_, _, *carry), ys = short_scan(step, carry, (record, *events))
         return tuple(carry), ys
 
     active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
