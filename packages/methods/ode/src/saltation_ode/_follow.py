@@ -213,12 +213,8 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
 
     # The flow, and how the end of the computed step moves with its duration.
     def flow_of(name):
-        flow, neuron = component.flows[name], neurons[name]
-
-        def run(state, h, drive):
-            return flow.propagate(neuron, start, state, h, drive), flow.rate(neuron, start, state, h, drive)
-
-        return fenced(running, run, carry.state[name], h, carry.drive[name])
+        at = neurons[name], start, carry.state[name], h, carry.drive[name]
+        return fenced(running, (component.flows[name].propagate(*at), component.flows[name].rate(*at)))
 
     running = st.anywhere(~idle)
     flowed = {name: flow_of(name) for name in names}
