@@ -41,12 +41,13 @@ def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs):
 
 def loop_over_chunks(step, carry, length, chunk, *, active, start_of):
     """`lax.scan(step, carry, arange(length))` in chunks, up to the first one before which `active(carry)` does not
-    hold, for any sample of a batch.
+    hold, for any sample of a batch. `length` must be one of `padded_length`.
 
     It has no derivative, and room that is not needed costs no more than its zeros.
 
     **Returns:** the last carry, the outputs in chunks, and `start_of(carry)` before each chunk.
     """
+    chunk = min(chunk, length)
 
     def run(carry, i):
         after, ys = short_scan(step, carry, i * chunk + iota(chunk))
