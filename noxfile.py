@@ -171,10 +171,11 @@ def install(session: nox.Session, requirements: Iterable[str], *tools: str, cons
     Local packages need each other and no index has them, so all go into one call of pip; without build
     isolation this takes seconds for any number of them.
     """
-    session.install("-c", CONSTRAINTS, *BUILD_TOOLS)
+    # Python compiles what it imports; to compile all of what is installed takes longer than the rest of it.
+    session.install("--no-compile", "-c", CONSTRAINTS, *BUILD_TOOLS)
     paths, elsewhere = resolve(Requirement(line) for line in [*requirements, *tools])
     editable = [argument for path in paths for argument in ("-e", path)]
-    session.install("-c", constraints, "--no-build-isolation", *editable, *sorted(set(elsewhere)))
+    session.install("--no-compile", "-c", constraints, "--no-build-isolation", *editable, *sorted(set(elsewhere)))
 
 
 def passes(session: nox.Session, command: list[str]) -> bool:
