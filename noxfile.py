@@ -184,9 +184,9 @@ def install(session: nox.Session, requirements: Iterable[str], *tools: str, cons
 
 
 def passes(session: nox.Session, command: list[str]) -> bool:
-    """Runs a check; one that fails does not keep the others from running."""
+    """Runs a check and shows what it says when it is done; one that fails does not keep the others from running."""
     try:
-        print(session.run(*command, silent=True))
+        print(f"{' '.join(command)}\n{session.run(*command, silent=True)}", end="")
     except nox.command.CommandFailed:
         return False
     return True
