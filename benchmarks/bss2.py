@@ -107,13 +107,21 @@ def trained(kind: str, variant: str, chip: dict[str, Any] | None, out: Path) -> 
 def continued(
     kind: str, variant: str, ideal: saltation_train.Run, chip: dict[str, Any], out: Path
 ) -> saltation_train.Run:
-    """The ideal model's network, trained on in the loop of a chip; read back if it is there."""
+    """The ideal model's network with its weights in range, trained on in the loop of a chip; read back if it is there.
+
+    Without the range, `keep_firing` counts weights that the chip cannot hold, and leaves its silent outputs silent.
+    """
     folder = out / f"{kind}-{variant.replace(' ', '-')}-chip{chip['chip']}-continued"
     settings = {**VARIANTS[variant], **CONTINUED}
     recipe = Recipe(
         f"bss2/yinyang-{kind}", settings, backend="bss2-emulator", backend_options=chip, epochs=CONTINUED_EPOCHS
     )
-    experiment = dataclasses.replace(recipe.build(), model=lambda key: ideal.model)
+    experiment = recipe.build()
+    network, key = ideal.model.network, jax.random.key(0)
+    stimulus = experiment.encoder(ideal.dataset.test.inputs[0], key)
+    program = backend(chip).prepare(st.structure_of(network), st.structure_of(stimulus), t1=experiment.t1, max_spikes=1)
+    model = st.Model(program.within_range(network), ideal.model.readout)
+    experiment = dataclasses.replace(experiment, model=lambda key: model)
     if (folder / "summary.json").exists():
         return saltation_train.load_run(folder, experiment=experiment)
     resume = (folder / "config.json").exists()

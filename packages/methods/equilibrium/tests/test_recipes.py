@@ -28,7 +28,12 @@ def test_a_stimulus_fits_its_network(recipe, shape, classes):
 
 def test_sizes_are_the_published_ones():
     # 784-400-10 with feedback has 478 thousand parameters, 64C5s(F64C5) 229 thousand.
-    assert _count(fashion_mnist().model(jax.random.key(0))) == 784 * 400 + 400 + 400 * 400 + 400 * 10 + 10
+    plain = 784 * 400 + 400 + 400 * 400 + 400 * 10 + 10
+    assert _count(fashion_mnist(normalise=False).model(jax.random.key(0))) == plain
+    normalised = fashion_mnist()
+    # With a gain and a shift for each neuron, and a mean and a variance that are measured.
+    assert _count(normalised.model(jax.random.key(0))) == plain + 4 * 400
+    assert {"gain", "shift"} <= set(normalised.trainable) and "gain" not in digits().trainable
     convolutional = mnist().model(jax.random.key(0))
     assert abs(_count(convolutional) - 229_000) < 1_000
     assert convolutional.network.neurons["hidden1"].shape == (14, 14, 64)

@@ -7,7 +7,7 @@ from ._membrane import Recording as Recording
 from ._pattern import Spread as Spread
 from ._placement import Placement as Placement
 from ._program import BSS2Program as BSS2Program
-from ._program import Measurement as Measurement
 from ._recipes import yinyang_axonal as yinyang_axonal
 from ._recipes import yinyang_w as yinyang_w
+from ._trial import Measurement as Measurement
 from ._units import Units as Units

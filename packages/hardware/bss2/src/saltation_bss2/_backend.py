@@ -13,7 +13,7 @@ from ._calibration import Calibration
 from ._chip import Chip
 from ._effects import Effects
 from ._noise import Levels
-from ._placement import place
+from ._place import place
 from ._program import BSS2Program
 from ._units import Units
 

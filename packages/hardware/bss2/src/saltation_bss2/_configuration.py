@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 import saltation as st
@@ -61,6 +63,26 @@ def configure(
                 clipped_delays += beyond
             delays[wire.position] = delay
     return Configuration(weights, delays, biases, saturated, clipped_delays, clipped_biases)
+
+
+def within_range(network: st.Network, placement: Placement, units: Units) -> st.Network:
+    """The network with weights that the rows of its synapses can hold; constant currents stay as they are."""
+    thresholds = {population.name: population.threshold for population in placement.populations}
+    connections = list(network.connections)
+    for wire in placement.wires:
+        if wire.kind == "bias":
+            continue
+        connection = connections[wire.position]
+        limit = thresholds[wire.target] * facts.MAX_WEIGHT * wire.copies / units.weight_scale
+        connections[wire.position] = dataclasses.replace(connection, synapse=_clipped(connection.synapse, limit))
+    return st.Network(network.inputs, network.neurons, connections, network.outputs)
+
+
+def _clipped(synapse: st.AbstractSynapse, limit: float) -> st.AbstractSynapse:
+    assert isinstance(synapse, st.Dense | st.OneToOne)
+    if isinstance(synapse.weight, int | float):
+        return st.OneToOne(synapse.size, min(max(synapse.weight, -limit), limit))
+    return eqx.tree_at(lambda synapse: synapse.weight, synapse, jnp.clip(synapse.weight, -limit, limit))
 
 
 def bias_current(value: np.ndarray, effects: Effects) -> tuple[np.ndarray, np.ndarray]:

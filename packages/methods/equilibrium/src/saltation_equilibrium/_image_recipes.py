@@ -1,5 +1,6 @@
 """Recipes: convolutional networks with feedback. Time is in steps; thresholds and weights are charges."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -36,15 +37,17 @@ def mnist(
     channels: int = 64,
     steps: int = 30,
     leak: float = 0.95,
-    epochs: int = 100,
+    epochs: int = 40,
     batch_size: int = 128,
     learning_rate: float = 0.05,
     dropout: float = 0.2,
     gradient_at: str = "rates",
+    shift: int = 1,
 ) -> st.Experiment:
     """MNIST with one convolutional layer that feeds back to itself, 64C5s(F64C5).
 
-    **Arguments:** as `fashion_mnist`; `channels`: of the layer; `dropout`: of the feedback.
+    **Arguments:** as `fashion_mnist`; `channels`: of the layer; `dropout`: of the feedback; `shift`: by how many pixels
+    training images are moved at most.
     """
     return _convolutional(
         name="equilibrium/mnist",
@@ -61,6 +64,7 @@ def mnist(
         learning_rate=learning_rate,
         dropout=dropout,
         gradient_at=gradient_at,
+        augment=functools.partial(st.shifted, pixels=shift) if shift else None,
         summary=f"MNIST, {channels}C5s(F{channels}C5), {steps} steps",
     )
 

@@ -48,6 +48,8 @@ def digits(
         gradient_at=gradient_at,
         noise=noise,
         mirror=False,
+        normalise=False,
+        weight_decay=5e-4,
         summary=f"8 x 8 digits, {hidden} neurons with feedback, {steps} steps",
     )
 
@@ -64,7 +66,9 @@ def fashion_mnist(
     feedback: str = "contracting",
     gradient_at: str = "rates",
     noise: float = 0.0,
-    mirror: bool = True,
+    mirror: bool = False,
+    normalise: bool = True,
+    weight_decay: float = 1e-4,
     validation_size: int = 1000,
 ) -> st.Experiment:
     """Fashion-MNIST with one layer that feeds back to itself.
@@ -72,8 +76,9 @@ def fashion_mnist(
     **Arguments:** `steps`: of the simulation; `leak`: what a step leaves of a charge (1: IF, less: LIF); `dropout`: the
     share of inputs and of feedback that is dropped in training; `feedback`: "contracting", "monotone" or "free";
     `gradient_at`: as of `Equilibrium`; `noise`: standard deviation of noise on training pixels; `mirror`: whether
-    training images are mirrored, left and right, half of the time; `validation_size`: of the 60,000 images, how many
-    are not trained on but choose the parameters to keep.
+    training images are mirrored, left and right, half of the time; `normalise`: whether what the image brings to each
+    neuron has its mean and variance over the batch set; `validation_size`: of the 60,000 images, how many are not
+    trained on but choose the parameters to keep.
     """
     return _fully_connected(
         name="equilibrium/fashion-mnist",
@@ -93,6 +98,8 @@ def fashion_mnist(
         gradient_at=gradient_at,
         noise=noise,
         mirror=mirror,
+        normalise=normalise,
+        weight_decay=weight_decay,
         summary=f"Fashion-MNIST, {hidden} neurons with feedback, {steps} steps",
     )
 
@@ -119,16 +126,21 @@ def _fully_connected(
     gradient_at: str,
     noise: float,
     mirror: bool,
+    normalise: bool,
+    weight_decay: float,
     summary: str,
 ) -> st.Experiment:
     def model(key: PRNGKeyArray) -> st.Model:
         keys = jax.random.split(key, 3)
         weight = jax.random.normal(keys[0], (features, hidden)) * features**-0.5
+        into = st.Dropout(st.Dense(weight), dropout)
+        if normalise:
+            into = st.Normalised(into, gain=0.5 * _THRESHOLD)
         network = st.Network(
             {"in": features, "bias": 1},
             {"hidden": neuron(leak, _THRESHOLD).with_shape(hidden)},
             [
-                st.Connection("in", "hidden", st.Dropout(st.Dense(weight), dropout)),
+                st.Connection("in", "hidden", into),
                 st.Connection("bias", "hidden", st.Dense(jnp.full((1, hidden), 0.5 * _THRESHOLD))),
                 st.Connection("hidden", "hidden", st.Dropout(_feedback(feedback, hidden, keys[1]), dropout)),
             ],
@@ -159,11 +171,16 @@ def _fully_connected(
             name="rate_cross_entropy",
         ),
         save=st.Save(spikes=False, rates=True),
-        trainable=("weight", "skew", "bias") if feedback == "monotone" else ("weight", "bias"),
+        trainable=("weight", "bias", *(["skew"] * (feedback == "monotone")), *(["gain", "shift"] * normalise)),
         t1=float(steps),
         time_unit="steps",
         optimiser=st.Optimiser(
-            "sgd", learning_rate, schedule="cosine", weight_decay=5e-4, options={"momentum": 0.9}, clip_norm=5.0
+            "sgd",
+            learning_rate,
+            schedule="cosine",
+            weight_decay=weight_decay,
+            options={"momentum": 0.9},
+            clip_norm=5.0,
         ),
         batch_size=batch_size,
         epochs=epochs,

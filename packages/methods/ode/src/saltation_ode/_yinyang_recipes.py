@@ -54,7 +54,7 @@ def yinyang_qif(
 def yinyang_eif(
     *,
     hidden: int = 30,
-    epochs: int = 60,
+    epochs: int = 45,
     batch_size: int = 100,
     learning_rate: float = 0.03,
     temperature: float = 1.5,
@@ -86,7 +86,7 @@ def yinyang_eif(
 def yinyang_izhikevich(
     *,
     hidden: int = 30,
-    epochs: int = 60,
+    epochs: int = 45,
     batch_size: int = 100,
     learning_rate: float = 0.03,
     temperature: float = 1.5,
