@@ -9,6 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ._system import Input, Layer, Rates, System
 
+Counts = dict[str, Int[Array, " _"]]
+Fired = dict[str, Bool[Array, " _"]]
+
 
 class Simulated(NamedTuple):
     """What a simulation counted.
@@ -20,7 +23,7 @@ class Simulated(NamedTuple):
     """
 
     rates: Rates
-    count: dict[str, Int[Array, " n"]]
+    count: Counts
     charge: Rates
     trains: dict[str, Bool[Array, "steps n"]] | None
 
@@ -30,39 +33,58 @@ def simulate(system: System, given: Input, *, steps: int, keep_trains: bool) -> 
     # Nothing has fed back before the first step, which saves a product with each feedback matrix.
     first = {name: counts[0] for name, counts in given.counts.items()}
     later = {name: counts[1:] for name, counts in given.counts.items()}
-    silent = {layer.name: jnp.zeros_like(given.drive[layer.name]) for layer in system.layers}
-    start = silent, {}, silent, {name: jnp.zeros(x.shape, jnp.int32) for name, x in silent.items()}
-    carry, train = _step(system, given, start, first)
+    count = {layer.name: jnp.zeros(given.drive[layer.name].shape, jnp.int32) for layer in system.layers}
+    # Without a leak a rate is a count: to carry weighted sums as well would only move memory.
+    total = {} if system.leak == 1 else {name: jnp.zeros_like(given.drive[name]) for name in count}
+    start = _potentials(system, given, {}, {}, first), total, count
 
     def step(carry, counts):
-        carry, train = _step(system, given, carry, counts)
-        return carry, train if keep_trains else None
+        # A step begins with the spikes of the last one, so that a pass over memory is for one purpose only.
+        potential, total, count = carry
+        fired = _fired(system, potential)
+        total, count = _counted(system, total, count, fired)
+        carry = _potentials(system, given, potential, fired, counts), total, count
+        return carry, fired if keep_trains else None
 
-    (charge, _, total, count), trains = lax.scan(step, carry, later, length=steps - 1)
+    (potential, total, count), trains = lax.scan(step, start, later, length=steps - 1)
+    fired = _fired(system, potential)
+    total, count = _counted(system, total, count, fired)
+    charge = {layer.name: _after_reset(layer, potential, fired) for layer in system.layers}
     leak = system.leak
-    weight = steps if leak == 1 else (1 - leak**steps) / (1 - leak)
-    rates = {name: value / weight for name, value in total.items()}
+    if leak == 1:
+        rates = {name: value.astype(charge[name].dtype) / steps for name, value in count.items()}
+    else:
+        rates = {name: value * (1 - leak) / (1 - leak**steps) for name, value in total.items()}
     if keep_trains:
-        trains = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), train, trains)
-    return Simulated(rates, count, {name: value / leak for name, value in charge.items()}, trains)
+        trains = jax.tree.map(lambda rest, last: jnp.concatenate([rest, last[None]]), trains, fired)
+    return Simulated(rates, count, charge, trains)
 
 
-def _step(system: System, given: Input, carry, counts: Rates):
-    charge, before, total, count = carry
-    charge, total, count = dict(charge), dict(total), dict(count)
-    spikes: dict[str, Array] = {}
-    trains = {}
+def _potentials(system: System, given: Input, last: Rates, fired: Fired, counts: Rates) -> Rates:
+    """The charges of a step before its spikes are paid for, from those of the `last` step; none before the first."""
+    potential: Rates = {}
+    spikes: Rates = {}
+    before = {name: s.astype(given.drive[name].dtype) for name, s in fired.items()}
     for layer in system.layers:
         name = layer.name
-        u = charge[name] + given.drive[name] + _arriving(layer, counts, spikes, before)
-        s = u >= layer.threshold
-        trains[name], spikes[name] = s, s.astype(u.dtype)
-        charge[name] = system.leak * (u - layer.threshold * spikes[name])
-        total[name] = system.leak * total[name] + spikes[name]
-        count[name] = count[name] + s.astype(jnp.int32)
-    feeding = {edge.source for layer in system.layers for edge in layer.edges if edge.feedback}
-    fed_back = {name: spikes[name] for name in spikes if name in feeding}
-    return (charge, fed_back, total, count), trains
+        left = system.leak * _after_reset(layer, last, fired) if last else 0.0
+        u = left + given.drive[name] + _arriving(layer, counts, spikes, before)
+        potential[name], spikes[name] = u, (u >= layer.threshold).astype(u.dtype)
+    return potential
+
+
+def _fired(system: System, potential: Rates) -> Fired:
+    return {layer.name: potential[layer.name] >= layer.threshold for layer in system.layers}
+
+
+def _counted(system: System, total: Rates, count: Counts, fired: Fired) -> tuple[Rates, Counts]:
+    total = {name: system.leak * value + fired[name].astype(value.dtype) for name, value in total.items()}
+    return total, {name: value + fired[name].astype(jnp.int32) for name, value in count.items()}
+
+
+def _after_reset(layer: Layer, potential: Rates, fired: Fired) -> Float[Array, " n"]:
+    u = potential[layer.name]
+    return u - layer.threshold * fired[layer.name].astype(u.dtype)
 
 
 def _arriving(layer: Layer, counts: Rates, now: Rates, before: Rates) -> Float[Array, " n"] | float:
