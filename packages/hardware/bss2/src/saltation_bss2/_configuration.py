@@ -80,7 +80,7 @@ def within_range(network: st.Network, placement: Placement, units: Units) -> st.
 
 def _clipped(synapse: st.AbstractSynapse, limit: float) -> st.AbstractSynapse:
     assert isinstance(synapse, st.Dense | st.OneToOne)
-    if isinstance(synapse.weight, int | float):
+    if isinstance(synapse, st.OneToOne) and isinstance(synapse.weight, int | float):
         return st.OneToOne(synapse.size, min(max(synapse.weight, -limit), limit))
     return eqx.tree_at(lambda synapse: synapse.weight, synapse, jnp.clip(synapse.weight, -limit, limit))
 
