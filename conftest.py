@@ -27,6 +27,9 @@ CHECKED = sorted(
 # Tests compile much and run little: compiled with less care, most of them take half the time.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
+# Tracing makes many objects that live for long: the collector would go through all of them again and again.
+gc.set_threshold(10_000)
+
 if find_spec("jax"):
     import jax
 

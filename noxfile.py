@@ -6,6 +6,7 @@ Nothing here names a package: lists come from packages/**/pyproject.toml through
 import shutil
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -54,7 +55,11 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All checks and the fast tests of everything in one environment. Arguments go to pytest."""
     install(session, everything(), *LINTERS)
-    failed = [" ".join(command) for command in (*lint_commands(), *check_commands()) if not passes(session, command)]
+    commands = [*lint_commands(), *check_commands()]
+    # Two at a time, as the tests; one after the other they take a minute.
+    with ThreadPoolExecutor(2) as pool:
+        passed = list(pool.map(lambda command: passes(session, command), commands))
+    failed = [" ".join(command) for command, good in zip(commands, passed, strict=True) if not good]
     session.run("pytest", "-m", "not slow", *PARALLEL, *session.posargs)
     if failed:
         session.error(f"the tests passed, but these checks did not: {', '.join(failed)}")
@@ -171,16 +176,17 @@ def install(session: nox.Session, requirements: Iterable[str], *tools: str, cons
     Local packages need each other and no index has them, so all go into one call of pip; without build
     isolation this takes seconds for any number of them.
     """
-    session.install("-c", CONSTRAINTS, *BUILD_TOOLS)
+    # Python compiles what it imports; to compile all of what is installed takes longer than the rest of it.
+    session.install("--no-compile", "-c", CONSTRAINTS, *BUILD_TOOLS)
     paths, elsewhere = resolve(Requirement(line) for line in [*requirements, *tools])
     editable = [argument for path in paths for argument in ("-e", path)]
-    session.install("-c", constraints, "--no-build-isolation", *editable, *sorted(set(elsewhere)))
+    session.install("--no-compile", "-c", constraints, "--no-build-isolation", *editable, *sorted(set(elsewhere)))
 
 
 def passes(session: nox.Session, command: list[str]) -> bool:
-    """Runs a check; one that fails does not keep the others from running."""
+    """Runs a check and shows what it says when it is done; one that fails does not keep the others from running."""
     try:
-        session.run(*command)
+        print(f"{' '.join(command)}\n{session.run(*command, silent=True)}", end="")
     except nox.command.CommandFailed:
         return False
     return True

@@ -36,6 +36,16 @@ def form(request):
     return request.param
 
 
+_TRACED = jax.jit(lif_crossing, static_argnums=4)
+_PYTHON = jax.jit(lif_crossing, static_argnums=(4, 5, 6))
+
+
+def crossing(v, i, duration, current, tau_mem, tau_syn):
+    """Of a threshold of 1, compiled: time constants that are arrays are arguments of one program for all of them."""
+    function = _PYTHON if isinstance(tau_mem, float) else _TRACED
+    return function(*map(jnp.asarray, (v, i, duration, current)), 1.0, tau_mem, tau_syn)
+
+
 def exact_kernel(u, tau_mem, tau_syn, dtype=np.float64):
     """`tau_syn (exp(-u / tau_mem) - exp(-u / tau_syn)) / (tau_mem - tau_syn)`, stable for equal time constants."""
     u = np.asarray(u, dtype)
@@ -66,19 +76,23 @@ def test_kernel_in_float32(taus, form):
     assert np.isfinite(kernel).all()
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-def test_late_times_neither_overflow_nor_give_nan(taus, form, dtype):
-    cast = (lambda tau: jnp.asarray(tau, dtype)) if form is FORMS["traced"] else float
-    args = [jnp.asarray(x, dtype) for x in (0.5, 2.0, 1e6, 0.25)]
-    arrays = (*args, *(cast(tau) for tau in taus))
-    count = 6 if form is FORMS["traced"] else 4
+@functools.cache
+def derivative(count):
+    """The derivative of `lif_flow` by the first arguments, and its value, compiled with the others as numbers."""
 
     def flow(*arrays):
         state = lif_flow(*arrays)
         return state, state
 
-    derivative = jax.jacrev(flow, tuple(range(count)), has_aux=True)
-    gradients, flown = jax.jit(derivative, static_argnums=tuple(range(count, 6)))(*arrays)
+    function = jax.jacrev(flow, tuple(range(count)), has_aux=True)
+    return jax.jit(function, static_argnums=tuple(range(count, 6)))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_late_times_neither_overflow_nor_give_nan(taus, form, dtype):
+    cast = (lambda tau: jnp.asarray(tau, dtype)) if form is FORMS["traced"] else float
+    args = [jnp.asarray(x, dtype) for x in (0.5, 2.0, 1e6, 0.25)]
+    gradients, flown = derivative(6 if form is FORMS["traced"] else 4)(*args, *(cast(tau) for tau in taus))
     np.testing.assert_allclose(flown, [0.25, 0.0], atol=1e-6)
     assert np.isfinite(jax.tree.leaves(gradients)).all()
 
@@ -96,10 +110,15 @@ def test_flow_solves_the_equation(taus, form):
     np.testing.assert_allclose(half, [v_u, i_u], atol=1e-12)
 
 
+@jax.jit
+def gradient_of_flow(*arguments):
+    return jax.grad(lambda *a: lif_flow(*a)[0], argnums=range(6))(*arguments)
+
+
 @pytest.mark.parametrize("taus", EACH)
 def test_flow_is_differentiable_in_the_time_constants(taus):
     arguments = tuple(jnp.asarray(x) for x in (0.4, 1.7, 6.0, 0.1, *taus))
-    gradient = jax.jit(jax.grad(lambda *a: lif_flow(*a)[0], argnums=range(6)))(*arguments)
+    gradient = gradient_of_flow(*arguments)
     for position, value in enumerate(arguments):
         step = 1e-4
         ends = [
@@ -141,10 +160,7 @@ def brute_force(tau_mem, tau_syn, cells: int = 1500):
 
 def test_crossing_against_brute_force(taus, form):
     v, i, duration, current = neurons(2000, 3, taus)
-    tau_mem, tau_syn = form(taus[0]), form(taus[1])
-    found = np.asarray(
-        jax.jit(lambda *a: lif_crossing(*a, 1.0, tau_mem, tau_syn))(*map(jnp.asarray, (v, i, duration, current)))
-    )
+    found = np.asarray(crossing(v, i, duration, current, form(taus[0]), form(taus[1])))
     before, after, excess = brute_force(*taus)
     assert np.isfinite(found).sum() > 300 and not np.isnan(found).any()
     slack = 1e-9 * (1 + duration)
@@ -171,10 +187,8 @@ def test_crossing_against_brute_force(taus, form):
 def test_crossing_in_float32_is_near_float64(taus, form):
     v, i, duration, current = neurons(2000, 4, taus)
     cast = (lambda tau: jnp.asarray(tau, jnp.float32)) if form is FORMS["traced"] else float
-    narrow = lif_crossing(
-        *(jnp.asarray(x, jnp.float32) for x in (v, i, duration, current)), 1.0, *(cast(tau) for tau in taus)
-    )
-    wide = np.asarray(lif_crossing(*map(jnp.asarray, (v, i, duration, current)), 1.0, *taus))
+    narrow = crossing(*(jnp.asarray(x, jnp.float32) for x in (v, i, duration, current)), *(cast(tau) for tau in taus))
+    wide = np.asarray(crossing(v, i, duration, current, *taus))
     assert narrow.dtype == jnp.float32
     both = np.isfinite(wide) & np.isfinite(narrow)
     # A grazing touch, or one at the end, may be seen in one precision and not in the other.
@@ -188,9 +202,9 @@ def test_crossing_in_float32_is_near_float64(taus, form):
 
 def test_python_numbers_and_arrays_agree(taus):
     arguments = [jnp.asarray(x) for x in neurons(500, 5, taus)]
-    python = lif_crossing(*arguments, 1.0, *taus)
-    traced = lif_crossing(*arguments, 1.0, *(jnp.asarray(tau) for tau in taus))
-    each = lif_crossing(*arguments, jnp.ones(500), *(jnp.full(500, tau) for tau in taus))
+    python = crossing(*arguments, *taus)
+    traced = crossing(*arguments, *(jnp.asarray(tau) for tau in taus))
+    each = jax.jit(lif_crossing)(*arguments, jnp.ones(500), *(jnp.full(500, tau) for tau in taus))
     np.testing.assert_array_equal(np.isfinite(python), np.isfinite(traced))
     finite = np.isfinite(python)
     # Where the potential only just touches the threshold, the time is the square root of a rounding error.

@@ -65,9 +65,10 @@ def build(root: Path, library: Path) -> None:
         compiled = list(pool.map(lambda one: compile_once(compiler, one[0], one[1], one[2], folder), objects))
     linked = folder / library.name
     run([*compiler, "-shared", *map(str, compiled), "-o", str(linked)])
-    # A new file: the old one may be loaded by a process that runs.
-    library.unlink(missing_ok=True)
-    shutil.copyfile(linked, library)
+    # A new file, there at once: the old one may be loaded by a process that runs.
+    fresh = linked.with_suffix(".new")
+    shutil.copyfile(linked, fresh)
+    fresh.replace(library)
 
 
 def compile_once(compiler: list[str], source: Path, options: list[str], headers: Path | None, folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """The exact flow between events, and where it crosses the threshold."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,13 +52,23 @@ def _random_states(neuron, key, n):
     return LIFState(v, i), current
 
 
+# Parameters that are arrays are arguments: one program serves all neurons that have them.
+@eqx.filter_jit
+def _flow_and_slope(neuron, state, u, current):
+    return jax.jvp(lambda u: neuron.closed_form().flow(state, u, current), (u,), (jnp.ones_like(u),))
+
+
+@eqx.filter_jit
+def _crossing(neuron, state, duration, current):
+    return neuron.closed_form().crossing(state, duration, current)
+
+
 def test_flow_solves_the_equation(solvable, getkey):
     # d flow / du is the vector field, at any time.
     state, current = _random_states(solvable, getkey(), 50)
     flow = solvable.closed_form().flow
     u = jax.random.uniform(getkey(), (50,), maxval=30.0)
-    along = jax.jit(lambda u: jax.jvp(lambda u: flow(state, u, current), (u,), (jnp.ones(50),)))
-    after, slope = along(u)
+    after, slope = _flow_and_slope(solvable, state, u, current)
     field = solvable.vector_field(T, after, current)
     for a, b in zip(slope, field, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-9)
@@ -80,6 +91,7 @@ def test_flow_in_two_parts(solvable, getkey):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
+@eqx.filter_jit
 def _first_crossing(neuron, state, duration, current, points=2001):
     """By brute force: the first grid cell in which the guard changes its sign from below, halved 50 times."""
     flow = neuron.closed_form().flow
@@ -110,8 +122,8 @@ def test_crossing_matches_brute_force(solvable, getkey):
     n = 3000
     state, current = _random_states(solvable, getkey(), n)
     duration = jax.random.uniform(getkey(), (n,), minval=0.1, maxval=40.0)
-    got = jax.jit(solvable.closed_form().crossing)(state, duration, current)
-    expected, uncertain = jax.jit(lambda s, d, c: _first_crossing(solvable, s, d, c))(state, duration, current)
+    got = _crossing(solvable, state, duration, current)
+    expected, uncertain = _first_crossing(solvable, state, duration, current)
     sure = ~np.asarray(uncertain)
     crossing = np.isfinite(expected) & sure
     assert sure.mean() > 0.99 and 0.1 < crossing.mean() < 0.9
@@ -131,7 +143,7 @@ def test_crossing_satisfies_the_guard_in_float32(solvable, getkey):
     state, current = _random_states(solvable, getkey(), n)
     state, current = jax.tree.map(lambda x: x.astype(jnp.float32), (state, current))
     form = solvable.closed_form()
-    time = jax.jit(form.crossing)(state, jnp.full(n, 40.0, jnp.float32), current)
+    time = _crossing(solvable, state, jnp.full(n, 40.0, jnp.float32), current)
     hit = np.isfinite(time)
     assert 0.1 < hit.mean() < 0.9
     residual = solvable.guard(form.flow(state, jnp.where(hit, time, 0.0), current))
@@ -176,16 +188,21 @@ def test_crossing_at_the_very_end_counts():
     assert delta.closed_form().crossing(state, jnp.array([3.999]), jnp.array([0.25]))[0] == jnp.inf
 
 
+@jax.jit
+def _slopes_of_the_flow(neuron, state, u, current):
+    def last(neuron, state, u, current):
+        return jnp.sum(neuron.closed_form().flow(state, u, current).v)
+
+    return jax.grad(last, (0, 1, 2, 3))(neuron, state, u, current)
+
+
 @pytest.mark.parametrize("model", [*LIFS.values(), IFS["if"]], ids=[*LIFS, "if"])
 def test_flow_has_finite_gradients_with_respect_to_its_constants(model, getkey):
     neuron = jax.tree.map(jnp.asarray, model())
     state, current = _random_states(neuron, getkey(), 8)
     u = jnp.array([0.0, 1e-9, 1e-3, 0.1, 1.0, 10.0, 100.0, 1000.0])
 
-    def last(neuron, state, u, current):
-        return jnp.sum(neuron.closed_form().flow(state, u, current).v)
-
-    for leaf in jax.tree.leaves(jax.jit(jax.grad(last, (0, 1, 2, 3)))(neuron, state, u, current)):
+    for leaf in jax.tree.leaves(_slopes_of_the_flow(neuron, state, u, current)):
         assert np.isfinite(leaf).all()
 
 

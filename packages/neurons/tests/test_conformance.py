@@ -43,9 +43,21 @@ class TestUpstroke(AbstractNeuronConformance):
 
 class TestAdaptive(AbstractNeuronConformance):
     neurons = {
-        "equal": ALIF(3, tau_mem=10.0, tau_syn=10.0, tau_adapt=10.0, v_leak=0.2, beta=1.0),
-        "trained": ALIF(3, tau_mem=jnp.array([10.0, 20.0, 5.0]), tau_adapt=jnp.array(8.0), beta=jnp.array(2.0)),
+        # All time constants of the first one are equal.
+        "trained": ALIF(
+            3,
+            tau_mem=jnp.array([10.0, 20.0, 5.0]),
+            tau_syn=10.0,
+            tau_adapt=jnp.array([10.0, 8.0, 8.0]),
+            v_leak=0.2,
+            beta=jnp.array(2.0),
+        ),
     }
+
+
+@pytest.mark.slow
+class TestMoreAdaptive(AbstractNeuronConformance):
+    neurons = {"equal": ALIF(3, tau_mem=10.0, tau_syn=10.0, tau_adapt=10.0, v_leak=0.2, beta=1.0)}
 
 
 class TestGated(AbstractNeuronConformance):

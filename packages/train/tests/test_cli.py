@@ -84,6 +84,7 @@ def test_help_of_a_recipe_lists_its_arguments_with_defaults(capsys):
 
 def test_train_evaluate_and_report_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("saltation_train._report.PICTURES", {})  # those of the plugin are pictures enough
     options = [
         "--hidden",
         "6",
@@ -113,7 +114,6 @@ def test_train_evaluate_and_report_from_the_command_line(tmp_path, capsys, monke
     assert re.match(r"validation: accuracy .*% on|validation: accuracy", capsys.readouterr().out)
 
     (out / "report.html").unlink()
-    monkeypatch.setattr("saltation_train._report.PICTURES", {})  # they have been drawn once
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().out.strip() == str(out / "report.html") and (out / "report.html").exists()
 

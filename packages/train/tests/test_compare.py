@@ -1,6 +1,8 @@
 """Methods next to each other: gradients on the same weights, runs of their own, a table, CSV and a page."""
 
+import contextlib
 import csv
+import io
 import json
 import re
 
@@ -41,22 +43,12 @@ def test_samples_that_one_method_cannot_solve_count_for_none():
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory, site):
-    """A whole comparison on the command line, in which one method cannot be."""
-    import subprocess
-
-    from conftest import environment
-    from saltation_toy_site import COMMAND
-
+def compared(tmp_path_factory):
+    """A whole comparison by the command, in which one method cannot be."""
     out = tmp_path_factory.mktemp("compare") / "found"
-    done = subprocess.run(
-        [*COMMAND, "compare", *SMALL, "--methods", "toy", "halved", "picky", "spikeless", "--out", str(out)],
-        env=environment(site),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        assert main(["compare", *SMALL, "--methods", "toy", "halved", "picky", "spikeless", "--out", str(out)]) == 0
+    return out, shown.getvalue()
 
 
 def test_the_table_has_a_row_for_each_method_or_the_reason(compared):

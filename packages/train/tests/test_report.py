@@ -30,7 +30,15 @@ def blobs(drawn):
 
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory):
-    return train(Recipe("toy/stripes", epochs=1), out=tmp_path_factory.mktemp("run") / "s", progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        only(patch, "sample_images", "decision_map")
+        return train(Recipe("toy/stripes", epochs=1), out=tmp_path_factory.mktemp("run") / "s", progress=False)
+
+
+def only(patch, *kept):
+    """Draws some of this package's pictures: each takes a second."""
+    for name in set(PICTURES) - set(kept):
+        patch.delitem(PICTURES, name)
 
 
 def page(run):
@@ -114,6 +122,7 @@ def test_the_user_s_own_settings_are_left_alone(drawn):
 
 
 def test_an_interrupted_run_has_a_report_too_and_pictures_of_this_package_that_fail_are_named(blobs, monkeypatch):
+    only(monkeypatch, "learning_curves", "confusion")
     monkeypatch.setitem(PICTURES, "confusion", lambda run: 1 / 0)
     (blobs.folder / "summary.json").rename(blobs.folder / "put-aside.json")
     path, problems = report(blobs.folder, checkpoint="last")

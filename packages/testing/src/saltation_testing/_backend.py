@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -57,9 +58,9 @@ class AbstractBackendConformance(AbstractSuite, abc.ABC):
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "case" in metafunc.fixturenames:
-            parametrise(metafunc, "case", {name: completed(c, self.t1) for name, c in self.networks().items()})
+            parametrise(metafunc, "case", _cases(type(self)))
         if "unsupported" in metafunc.fixturenames:
-            parametrise(metafunc, "unsupported", {name: completed(n, self.t1) for name, n in self.refused().items()})
+            parametrise(metafunc, "unsupported", _refused(type(self)))
 
     def test_it_says_what_it_can_do(self):
         found = self.backend().capabilities
@@ -174,3 +175,14 @@ def _with_delay_parts(network: Network) -> Network:
         for c in network.connections
     ]
     return Network(network.inputs, network.neurons, connections, network.outputs)
+
+
+@functools.cache
+def _cases(suite: type[AbstractBackendConformance]) -> dict[str, CompleteCase]:
+    """The cases of a suite, made once and not for each of its laws."""
+    return {name: completed(case, suite.t1) for name, case in suite().networks().items()}
+
+
+@functools.cache
+def _refused(suite: type[AbstractBackendConformance]) -> dict[str, CompleteCase]:
+    return {name: completed(network, suite.t1) for name, network in suite().refused().items()}

@@ -1,6 +1,7 @@
 """What the laws of methods are written in: the method, its cases, and what it finds for them."""
 
 import abc
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -49,9 +50,9 @@ class AbstractMethodSetting(AbstractSuite, abc.ABC):
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "case" in metafunc.fixturenames:
-            parametrise(metafunc, "case", {name: completed(c, self.t1) for name, c in self.networks().items()})
+            parametrise(metafunc, "case", _cases(type(self)))
         if "unsupported" in metafunc.fixturenames:
-            parametrise(metafunc, "unsupported", self.refused())
+            parametrise(metafunc, "unsupported", _refused(type(self)))
         if "field" in metafunc.fixturenames:
             provided = [field for field in FIELDS if field in self.method().provides]
             parametrise(metafunc, "field", {field: field for field in provided})
@@ -99,3 +100,14 @@ class AbstractMethodSetting(AbstractSuite, abc.ABC):
     def need_spikes(self) -> None:
         if "spikes" not in self.method().provides:
             pytest.skip("the method does not provide spikes")
+
+
+@functools.cache
+def _cases(suite: type[AbstractMethodSetting]) -> dict[str, CompleteCase]:
+    """The cases of a suite, made once and not for each of its laws."""
+    return {name: completed(case, suite.t1) for name, case in suite().networks().items()}
+
+
+@functools.cache
+def _refused(suite: type[AbstractMethodSetting]) -> dict[str, Network]:
+    return dict(suite().refused())

@@ -67,7 +67,10 @@ def build_report(run: Run) -> list[str]:
 
 def embedded(picture: Picture, folder: Path, name: str) -> dict[str, str]:
     """A picture for a page, and as `name.svg` and `name.png` in a folder."""
-    svg, png = _rendered(picture.figure, "svg"), _rendered(picture.figure, "png")
+    svg = _rendered(picture.figure, "svg")
+    # As it is now: to lay it out takes as long as to draw it.
+    picture.figure.set_layout_engine("none")
+    png = _rendered(picture.figure, "png")
     write_atomically(folder / f"{name}.svg", svg)
     write_atomically(folder / f"{name}.png", png)
     return {"title": picture.title, "caption": picture.caption, "data": base64.b64encode(svg).decode()}

@@ -9,6 +9,9 @@ from jaxtyping import Array
 
 import saltation as st
 
+from ._loop import loop_while
+from ._record import iota
+
 
 def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs):
     """`lax.scan(step, carry, xs)` for `chunks`, the `xs` in chunks `[C, c, ...]`.
@@ -36,34 +39,30 @@ def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs):
     return lax.scan(one_chunk, carry, chunks)
 
 
-def loop_over_chunks(step, carry, chunks, *, active, start_of):
-    """`lax.scan(step, carry, xs)` for `chunks`, up to the first one before which `active(carry)` holds nowhere.
+def loop_over_chunks(step, carry, length, chunk, *, active, start_of):
+    """`lax.scan(step, carry, arange(length))` in chunks, up to the first one before which `active(carry)` does not
+    hold, for any sample of a batch. `length` must be one of `padded_length`.
 
-    It has no reverse derivative, and room that is not needed costs no more than its zeros.
+    It has no derivative, and room that is not needed costs no more than its zeros.
 
     **Returns:** the last carry, the outputs in chunks, and `start_of(carry)` before each chunk.
     """
-    length = jax.tree.leaves(chunks)[0].shape[0]
+    chunk = min(chunk, length)
 
-    def run(carry, chunk):
-        after, ys = lax.scan(step, carry, chunk)
+    def run(carry, i):
+        after, ys = short_scan(step, carry, i * chunk + iota(chunk))
         return after, (ys, start_of(carry))
 
-    def at(i):
-        return jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, i, keepdims=False), chunks)
-
-    def body(loop):
-        i, carry, ys = loop
-        carry, y = run(carry, at(i))
-        return i + 1, carry, jax.tree.map(lambda all_, one: lax.dynamic_update_index_in_dim(all_, one, i, 0), ys, y)
-
-    def unfinished(loop):
-        return (loop[0] < length) & st.anywhere(active(loop[1]))
-
-    first = jnp.zeros((), jnp.int32)
-    ys = jax.tree.map(lambda y: jnp.zeros((length, *y.shape), y.dtype), jax.eval_shape(run, carry, at(first))[1])
-    _, carry, (ys, starts) = lax.while_loop(unfinished, body, (first, carry, ys))
+    carry, (ys, starts) = loop_while(run, carry, length // chunk, active=active)
     return carry, ys, starts
+
+
+def short_scan(step, carry, xs):
+    """`lax.scan`, without a loop where it is of one iteration."""
+    if jax.tree.leaves(xs)[0].shape[0] > 1:
+        return lax.scan(step, carry, xs)
+    carry, y = step(carry, jax.tree.map(lambda x: x[0], xs))
+    return carry, jax.tree.map(lambda x: x[None], y)
 
 
 def in_chunks(xs: Any, chunk: int) -> Any:

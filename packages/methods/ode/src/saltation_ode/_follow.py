@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import entry_of
+from ._chunks import entry_of, short_scan
 from ._component import Arrivals, Component, Link
 from ._fence import fenced
 from ._found import Found
@@ -110,7 +110,7 @@ def derivative(
             return (after.state, after.drive, tangents, samples), (tangents.t, tangents.state if stored else None)
 
         carry = before.state, {**component.drive, **before.drive}, *carry
-        (_, _, *carry), ys = lax.scan(step, carry, (record, *events))
+        (_, _, *carry), ys = short_scan(step, carry, (record, *events))
         return tuple(carry), ys
 
     active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
@@ -213,12 +213,8 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
 
     # The flow, and how the end of the computed step moves with its duration.
     def flow_of(name):
-        flow, neuron = component.flows[name], neurons[name]
-
-        def run(state, h, drive):
-            return flow.propagate(neuron, start, state, h, drive), flow.rate(neuron, start, state, h, drive)
-
-        return fenced(running, run, carry.state[name], h, carry.drive[name])
+        at = neurons[name], start, carry.state[name], h, carry.drive[name]
+        return fenced(running, (component.flows[name].propagate(*at), component.flows[name].rate(*at)))
 
     running = st.anywhere(~idle)
     flowed = {name: flow_of(name) for name in names}

@@ -48,7 +48,7 @@ def linear_chunks(
     """
     first = jax.tree.map(lambda x: x[0], xs)
     rows = _row_shapes(*still), _row_shapes(*moving)
-    traced, (_, ys) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first, *rows)
+    traced, (_, y) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first, *rows)
     leaves = [list(traced.consts), *map(jax.tree.leaves, (linear, carry, xs, *still, *moving))]
     split = len(leaves[2])
 
@@ -56,8 +56,9 @@ def linear_chunks(
         outs = jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, consts))(*linear, *carry, *x, *still, *moving)
         return outs[:split], outs[split:]
 
-    outs = _loop.bind(needed(active), *sum(leaves, []), chunk=flat, sizes=tuple(map(len, leaves)))
-    parts = (carry, outs[:split]), (ys, outs[split:])
+    stored = tuple((x.shape, x.dtype) for x in jax.tree.leaves(y))
+    outs = _loop.bind(needed(active), *sum(leaves, []), chunk=flat, sizes=tuple(map(len, leaves)), stored=stored)
+    parts = (carry, outs[:split]), (y, outs[split:])
     return tuple(jax.tree.unflatten(jax.tree.structure(tree), values) for tree, values in parts)
 
 
@@ -115,17 +116,10 @@ def _row_shapes(tables, entries):
     return jax.tree.map(shape, tables, entries)
 
 
-def _shapes(parts: _Parts, chunk):
-    """The shapes of a chunk's carry and output."""
-    shapes = lambda leaves, skip=0: [jax.ShapeDtypeStruct(x.shape[skip:], x.dtype) for x in leaves]  # noqa: E731
-    rows = _row_shapes(parts.still, parts.still_entries), _row_shapes(parts.moving, parts.moving_entries)
-    return jax.eval_shape(chunk, *map(shapes, parts[:3]), shapes(parts.xs, 1), *rows)
-
-
-def _run(number, *operands, chunk, sizes):
+def _run(number, *operands, chunk, sizes, stored):
     parts = _Parts.of(operands, sizes)
     length = parts.xs[0].shape[0]
-    ys = [jnp.zeros((length, *y.shape), y.dtype) for y in _shapes(parts, chunk)[1]]
+    ys = [jnp.zeros((length, *shape), dtype) for shape, dtype in stored]
 
     def body(loop):
         i, carry, ys = loop
@@ -138,15 +132,15 @@ def _run(number, *operands, chunk, sizes):
     return [*carry, *ys]
 
 
-def _abstract(number, *operands, chunk, sizes):
-    del number
+def _abstract(number, *operands, chunk, sizes, stored):
+    del number, chunk
     parts = _Parts.of(operands, sizes)
-    carry, ys = _shapes(parts, chunk)
     length = parts.xs[0].shape[0]
-    return [ShapedArray(x.shape, x.dtype) for x in carry] + [ShapedArray((length, *y.shape), y.dtype) for y in ys]
+    carry = [ShapedArray(x.shape, x.dtype) for x in parts.carry]
+    return carry + [ShapedArray((length, *shape), dtype) for shape, dtype in stored]
 
 
-def _batched(operands, dims, *, chunk, sizes):
+def _batched(operands, dims, *, chunk, sizes, stored):
     number, *operands = operands
     (size,) = {x.shape[dim] for x, dim in zip(operands, dims[1:], strict=True) if dim is not None}
     parts = _Parts.of(list(zip(operands, dims[1:], strict=True)), sizes)
@@ -174,11 +168,13 @@ def _batched(operands, dims, *, chunk, sizes):
         ]
         return vmapped(consts, linear, carry, x, *rows)
 
-    outs = _loop.bind(number, *consts, *linear, *carry, *xs, *sum(tables, []), chunk=each, sizes=sizes)
+    stored = tuple(((size, *shape), dtype) for shape, dtype in stored)
+    operands = *consts, *linear, *carry, *xs, *sum(tables, [])
+    outs = _loop.bind(number, *operands, chunk=each, sizes=sizes, stored=stored)
     return outs, [0] * sizes[2] + [1] * (len(outs) - sizes[2])
 
 
-def _differentiated(primals, tangents, *, chunk, sizes):
+def _differentiated(primals, tangents, *, sizes, **how):
     number, *operands = primals
     parts, directions = _Parts.of(operands, sizes), _Parts.of(tangents[1:], sizes)
     still = (directions.consts, directions.xs, directions.still, directions.still_entries, directions.moving_entries)
@@ -189,11 +185,12 @@ def _differentiated(primals, tangents, *, chunk, sizes):
         carry=[ad.instantiate_zeros(t) for t in directions.carry],
         moving=[ad.instantiate_zeros(t) for t in directions.moving],
     )
-    outs = _loop.bind(*primals, chunk=chunk, sizes=sizes)
-    return outs, _loop.bind(number, *sum(along, []), chunk=chunk, sizes=sizes)
+    outs = _loop.bind(*primals, sizes=sizes, **how)
+    return outs, _loop.bind(number, *sum(along, []), sizes=sizes, **how)
 
 
-def _transposed(cotangents, number, *operands, chunk, sizes):
+def _transposed(cotangents, number, *operands, chunk, sizes, stored):
+    del stored
     parts = _Parts.of(operands, sizes)
     zeros = lambda x: jnp.zeros(x.aval.shape, x.aval.dtype) if ad.is_undefined_primal(x) else x  # noqa: E731
     linear, carry, tables = ([zeros(x) for x in part] for part in (parts.linear, parts.carry, parts.moving))

@@ -15,7 +15,7 @@ from jaxtyping import Array
 import saltation as st
 
 from ._carry import Carry, start
-from ._chunks import in_chunks, loop_over_chunks, padded_length
+from ._chunks import loop_over_chunks, padded_length
 from ._component import Component
 from ._fence import fenced
 from ._found import Found, Start
@@ -26,6 +26,7 @@ from ._record import Kind, Kinds, Record, iota
 from ._trial import closed_step, numerical_step, replayed_step
 
 _CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about the largest number of them
+_SMALL = 8  # numbers, of a state that is about as large as what is noted of an iteration
 
 
 def search(component: Component, *, max_steps: int, first_step: float, keep: bool) -> Found:
@@ -35,14 +36,13 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
     `keep` the states of all iterations, or note the samples alone.
     """
     room = component.event_bound() + (0 if component.closed else max_steps)
-    # Short chunks end soon after the last event. But each costs the backward pass a sum over all arrivals: not more
-    # of them than a fixed number keeps that linear.
-    chunk = max(_CHUNK, room // _CHUNKS)
+    chunk = _chunk(component, room)
     length = padded_length(room, chunk)
     carry = start(component, first_step, keep)
 
     stepped = [name for name, arrivals in component.arrivals.items() if arrivals.steps is not None]
-    storing = keep and component.samples.shape[0] > 0
+    sampling = keep and component.samples.shape[0] > 0
+    storing = sampling and chunk > 1
 
     def step(carry, iteration):
         before = carry.state if storing else None
@@ -53,8 +53,10 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
         return Start(carry.state, {name: carry.drive[name] for name in stepped})
 
     carry, (record, states), starts = loop_over_chunks(
-        step, carry, in_chunks(iota(length), chunk), active=lambda carry: ~carry.finished, start_of=start_of
+        step, carry, length, chunk, active=lambda carry: ~carry.finished, start_of=start_of
     )
+    if sampling and not storing:
+        states = jax.tree.map(lambda x: x[:, None], starts.state)  # each is a chunk's start
     flags = carry.flags._replace(max_steps_reached=~carry.finished)
     return Found(
         record=record,
@@ -70,6 +72,18 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
         flat=carry.flat,
         flags=flags,
     )
+
+
+def _chunk(component: Component, room: int) -> int:
+    """How many iterations the backward pass computes again at a time, from the state that the first one starts from.
+
+    Where a state is small, one: to keep every state costs little then, and nothing is computed twice.
+    """
+    if sum(x.size for x in jax.tree.leaves(component.state)) <= _SMALL:
+        return 1
+    # Short chunks end soon after the last event. But each costs the backward pass a sum over all links: not more of
+    # them than a fixed number keeps that linear.
+    return max(_CHUNK, room // _CHUNKS)
 
 
 def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carry, Record]:
@@ -128,9 +142,7 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
     active = kind != Kind.IDLE
-    kind, which, h, reached, control = fenced(
-        st.anywhere(~carry.finished), lambda *x: x, kind, which, h, reached, control
-    )
+    kind, which, h, reached, control = fenced(st.anywhere(~carry.finished), (kind, which, h, reached, control))
     t_end = jnp.where(active, jnp.where(reached & ~spike & ~lift, stop, t + h), t)
     state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)

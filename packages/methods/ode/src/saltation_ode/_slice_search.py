@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 import saltation as st
 
-from ._chunks import in_chunks, loop_over_chunks, padded_length
+from ._chunks import loop_over_chunks, padded_length
 from ._found import Flags
 from ._record import iota
 from ._slice_advance import Firing, Incoming, advance
@@ -52,7 +52,8 @@ def search_slices(layer: SliceLayer) -> SlicesFound:
     carry, record, starts = loop_over_chunks(
         lambda carry, _: _slice(layer, carry),
         _start(layer),
-        in_chunks(iota(length), chunk),
+        length,
+        chunk,
         active=lambda carry: ~carry.finished,
         start_of=lambda carry: (carry.v, carry.i),
     )

@@ -100,10 +100,8 @@ def _control(component: Component, carry: Carry, h, h_trial, error, good, tells)
 def _attempts(component: Component, carry: Carry, h: Array):
     neurons = moved(component.neurons, None if carry.waiting is None else carry.waiting.held)
 
-    def attempt(h):
-        return [
-            component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
-            for name, neuron in neurons.items()
-        ]
-
-    return fenced(st.anywhere(~carry.finished), attempt, h)
+    attempts = [
+        component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
+        for name, neuron in neurons.items()
+    ]
+    return fenced(st.anywhere(~carry.finished), attempts)

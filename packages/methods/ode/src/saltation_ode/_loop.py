@@ -1,0 +1,100 @@
+"""A loop that ends with its work, for a whole batch at once, and lays out what it stores by iteration.
+
+`lax.scan` runs through all of its room. `lax.while_loop` ends, but under `jax.vmap` it puts the batch in front of the
+axis over iterations: each iteration would then write single numbers, far from each other in memory. This one is a
+primitive of its own, so that what an iteration stores lies side by side.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.core import ShapedArray
+from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
+from jax.interpreters import batching, mlir
+
+
+def loop_while(
+    step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, length: int, *, active: Callable[[Any], Any]
+) -> tuple[Any, Any]:
+    """`lax.scan(step, carry, arange(length))`, up to the first iteration before which `active(carry)` does not hold.
+
+    Under `jax.vmap` it goes on until it holds for no sample. It has no derivative. Outputs of iterations that are not
+    needed are zeros. `active` may depend on its argument alone.
+    """
+    carry = jax.tree.map(jnp.asarray, carry)
+    traced, (_, y) = jax.make_jaxpr(step, return_shape=True)(carry, jax.ShapeDtypeStruct((), jnp.int32))
+    leaves, tree = jax.tree.flatten(carry)
+    number = len(leaves)
+
+    def flat_step(consts, carry, i):
+        outs = jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, consts))(*carry, i)
+        return outs[:number], outs[number:]
+
+    def flat_active(carry):
+        return active(jax.tree.unflatten(tree, carry))
+
+    outs = _loop.bind(
+        *map(jnp.asarray, traced.consts),
+        *leaves,
+        step=flat_step,
+        active=flat_active,
+        number=number,
+        stored=tuple(((length, *x.shape), x.dtype) for x in jax.tree.leaves(y)),
+    )
+    return tree.unflatten(outs[:number]), jax.tree.unflatten(jax.tree.structure(y), outs[number:])
+
+
+_loop = Primitive("ode_loop_while")
+_loop.multiple_results = True
+
+
+def _split(operands, number):
+    return list(operands[: len(operands) - number]), list(operands[len(operands) - number :])
+
+
+def _run(*operands, step, active, number, stored):
+    consts, carry = _split(operands, number)
+    ys = [jnp.zeros(shape, dtype) for shape, dtype in stored]
+    length = stored[0][0][0]
+
+    def body(loop):
+        i, carry, ys = loop
+        carry, y = step(consts, carry, i)
+        return i + 1, carry, [lax.dynamic_update_index_in_dim(all_, one, i, 0) for all_, one in zip(ys, y)]
+
+    first = jnp.zeros((), jnp.int32)
+    _, carry, ys = lax.while_loop(lambda loop: (loop[0] < length) & active(loop[1]), body, (first, carry, ys))
+    return [*carry, *ys]
+
+
+def _abstract(*operands, step, active, number, stored):
+    del step, active
+    carry = operands[len(operands) - number :]
+    return [ShapedArray(x.shape, x.dtype) for x in carry] + [ShapedArray(*each) for each in stored]
+
+
+def _batched(operands, dims, *, step, active, number, stored):
+    (size,) = {x.shape[dim] for x, dim in zip(operands, dims, strict=True) if dim is not None}
+    consts, carry = _split(list(zip(operands, dims, strict=True)), number)
+    axes = [None if dim is None else 0 for _, dim in consts]
+    consts = [x if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in consts]
+    # A carry always becomes the batch's own.
+    carry = [jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in carry]
+    outs = _loop.bind(
+        *consts,
+        *carry,
+        step=jax.vmap(step, in_axes=(axes, 0, None)),
+        active=lambda carry: jnp.any(jax.vmap(active)(carry)),
+        number=number,
+        stored=tuple(((shape[0], size, *shape[1:]), dtype) for shape, dtype in stored),
+    )
+    return outs, [0] * number + [1] * len(stored)
+
+
+_loop.def_impl(_run)
+_loop.def_abstract_eval(_abstract)
+mlir.register_lowering(_loop, mlir.lower_fun(_run, multiple_results=True))
+batching.primitive_batchers[_loop] = _batched
