@@ -32,8 +32,8 @@ def marked(page: Path) -> list[tuple[str, str]]:
 
 # Pages take minutes together: but for the first ones that a user meets, they run where the site is built.
 FIRST = ("README.md", "docs/index.md")
-# The same holds for examples: these three solve, differentiate and draw from noise, and take seconds.
-QUICK = ("first_gradient.py", "dendritic_xor.py", "stochastic_neuron.py")
+# The same holds for examples: this one solves and differentiates, and takes seconds.
+QUICK = ("first_gradient.py",)
 RUNNABLE = [
     pytest.param(page, marks=[] if name_of(page).endswith(FIRST) else [pytest.mark.slow], id=name_of(page))
     for page in PAGES
