@@ -55,6 +55,19 @@ def test_images_are_moved_and_mirrored():
     assert len(seen) > 3 and all(total <= float(jnp.sum(image)) + 1e-6 for total in seen)
 
 
+def test_training_images_move_or_are_mirrored_where_a_recipe_says_so():
+    image = jnp.asarray(np.random.default_rng(0).uniform(0.1, 1.0, (28, 28)))
+    keys = jax.random.split(jax.random.key(0), 12)
+    moved = [np.asarray(mnist(shift=1).augment(image, key)) for key in keys]
+    framed = np.pad(image, 1)
+    windows = [framed[y : y + 28, x : x + 28] for y in range(3) for x in range(3)]
+    assert all(any(np.array_equal(one, window) for window in windows) for one in moved)
+    assert len({one.tobytes() for one in moved}) > 3
+    mirrored = {np.asarray(fashion_mnist(mirror=True).augment(image, key)).tobytes() for key in keys}
+    assert mirrored == {np.asarray(image).tobytes(), np.asarray(image)[:, ::-1].tobytes()}
+    assert mnist(shift=0).augment is None and fashion_mnist().augment is None
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_last_layer_feeds_back_to_the_first(name):
     stack = ARCHITECTURES[name]
