@@ -5,17 +5,15 @@ from _harness import arguments, first_spike_loss, serve, use_one_thread
 use_one_thread()
 
 from math import isfinite  # noqa: E402
-from typing import NamedTuple  # noqa: E402
 
 import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 from _problem import Problem  # noqa: E402
 from diffrax import Bosh3  # noqa: E402
-from jax import Array  # noqa: E402
 
 import saltation as st  # noqa: E402
-from saltation_neurons import LIF, QIF, AtMostOnce  # noqa: E402
+from saltation_neurons import LIF, QIF, AtMostOnce, Theta  # noqa: E402
 from saltation_ode import ODE  # noqa: E402
 
 
@@ -54,7 +52,7 @@ def neuron(problem: Problem) -> st.AbstractNeuron:
     if problem.model == "qif":
         taus = {"tau_mem": problem.tau_mem, "tau_syn": problem.tau_syn}
         if not isfinite(problem.v_threshold):
-            return PhaseQIF(**taus)
+            return Theta(**taus)
         return QIF(v_threshold=problem.v_threshold, v_reset=problem.v_reset, **taus)
     lif = LIF(
         tau_mem=problem.tau_mem,
@@ -63,41 +61,6 @@ def neuron(problem: Problem) -> st.AbstractNeuron:
         v_reset=problem.v_reset,
     )
     return AtMostOnce(lif) if problem.once else lif
-
-
-class PhaseState(NamedTuple):
-    phase: Array
-    i: Array
-
-
-class PhaseQIF(st.AbstractODENeuron):
-    """QIF as an oscillator: with `v = -cot(phase)` a spike at infinity is the crossing of `phase = pi`.
-
-    `tau_mem dphase/dt = cos(phase)^2 + sin(phase) cos(phase) + i sin(phase)^2`.
-    """
-
-    tau_mem: float
-    tau_syn: float
-    shape: tuple[int, ...] = eqx.field(converter=st.population_shape, static=True, default=())
-
-    def init(self, *, key=None) -> PhaseState:
-        return PhaseState(jnp.full(self.shape, jnp.pi / 2), jnp.zeros(self.shape))
-
-    def vector_field(self, t: Array, state: PhaseState, current: Array) -> PhaseState:
-        s, c = jnp.sin(state.phase), jnp.cos(state.phase)
-        return PhaseState((c * (c + s) + (state.i + current) * s * s) / self.tau_mem, -state.i / self.tau_syn)
-
-    def guard(self, state: PhaseState) -> Array:
-        return state.phase - jnp.pi
-
-    def reset(self, state: PhaseState, *, key=None) -> PhaseState:
-        return PhaseState(jnp.zeros_like(state.phase), state.i)
-
-    def receive(self, state: PhaseState, kick: Array, port: str) -> PhaseState:
-        return PhaseState(state.phase, state.i + kick)
-
-    def observe(self, state: PhaseState) -> Array:
-        return -1 / jnp.tan(state.phase)
 
 
 def with_weights(network: st.Network, w_in, w_out) -> st.Network:

@@ -15,7 +15,19 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 import saltation as st
-from saltation_neurons import ALIF, EGRU, EIF, LIF, QIF, AdEx, DendriticLIF, Izhikevich, Refractory, StochasticLIF
+from saltation_neurons import (
+    ALIF,
+    EGRU,
+    EIF,
+    LIF,
+    QIF,
+    AdEx,
+    DendriticLIF,
+    Izhikevich,
+    Refractory,
+    StochasticLIF,
+    Theta,
+)
 from saltation_roughsde import Increments, RoughSDE
 
 HERE = Path(__file__).parent
@@ -108,6 +120,10 @@ def neurons():
         if jump is not None:
             axis.vlines(solution.spikes["out"].to_dense(40)[0], *jump, color=BLUE, lw=1.0)
         axis.set(title=name, ylabel="$v$" if jump is None or abs(jump[0]) <= 10 else "$v$ [mV]")
+    theta = solve(Theta(1), {"in": st.Current(jnp.array([1.5]))})
+    axes.flat[2].plot(times, theta.states["out"].v[:, 0], color=GREY, lw=1.0, label="Theta", zorder=0)
+    axes.flat[2].set_ylim(-6.0, 11.0)
+    axes.flat[2].legend(frameon=False, fontsize=7)
     axes.flat[6].plot(times, 1.0 + solution.states["out"].a[:, 0], color=GREY, lw=1.0, label="threshold")
     axes.flat[6].legend(frameon=False, fontsize=7)
 

@@ -7,12 +7,26 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from saltation_neurons import ALIF, EGRU, EIF, IF, LIF, QIF, AdEx, AtMostOnce, DendriticLIF, Izhikevich, Refractory
+from saltation_neurons import (
+    ALIF,
+    EGRU,
+    EIF,
+    IF,
+    LIF,
+    QIF,
+    AdEx,
+    AtMostOnce,
+    DendriticLIF,
+    Izhikevich,
+    Refractory,
+    Theta,
+)
 
 NEURONS = {
     "lif": lambda: LIF(3),
     "lif_equal": lambda: LIF(3, tau_mem=5.0, tau_syn=5.0, v_leak=0.1),
     "qif": lambda: QIF(3),
+    "theta": lambda: Theta(3),
     "eif": lambda: EIF(3),
     "adex": lambda: AdEx(3),
     "izhikevich": lambda: Izhikevich(3),
@@ -24,6 +38,7 @@ NEURONS = {
     "at_most_once": lambda: AtMostOnce(LIF(3)),
     "refractory": lambda: Refractory(LIF(3), 2.0),
     "refractory_adex": lambda: Refractory(AdEx(3), 2.0),
+    "refractory_theta": lambda: Refractory(Theta(3), 2.0),
     "at_most_once_refractory": lambda: AtMostOnce(Refractory(LIF(3), 2.0)),
     "refractory_at_most_once": lambda: Refractory(AtMostOnce(LIF(3)), 2.0),
 }

@@ -17,6 +17,7 @@ from saltation_neurons import (
     Positive,
     Refractory,
     StochasticLIF,
+    Theta,
 )
 from saltation_testing import AbstractNeuronConformance
 
@@ -35,6 +36,7 @@ class TestLeaky(AbstractNeuronConformance):
 class TestUpstroke(AbstractNeuronConformance):
     neurons = {
         "quadratic": QIF(3),
+        "theta": Theta(3),
         "exponential": EIF(3),
         "adaptive": AdEx(3, a=jnp.array([2.0, 4.0, 0.0])),
         "Izhikevich": Izhikevich(3, a=jnp.array([0.02, 0.1, 0.02])),

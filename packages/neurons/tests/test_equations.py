@@ -23,6 +23,8 @@ from saltation_neurons import (
     IzhikevichState,
     LIFState,
     QIFState,
+    Theta,
+    ThetaState,
 )
 
 T = jnp.zeros(())
@@ -50,6 +52,44 @@ def test_qif():
     _close(_field(QIF(2), QIFState(v, i)), (v**2 - v + i + CURRENT) / 20.0, -i / 5.0)
     shifted = QIF(2, v_rest=-1.0, v_crit=2.0)
     _close(_field(shifted, QIFState(v, i)), ((v + 1.0) * (v - 2.0) + i + CURRENT) / 20.0, -i / 5.0)
+
+
+@pytest.mark.parametrize(("current", "length"), [(0.7, 1.0), (-3.0, 20.0)])
+def test_theta(current, length):
+    # Of x and y only the ratio means something: its derivative is that of the QIF neuron, whatever the length.
+    v, i = np.array([0.2, 3.0, -40.0]), np.array([1.5, 0.1, -0.3])
+    for neuron, expected in [
+        (Theta(3), (v**2 - v + i + current) / 20.0),
+        (Theta(3, v_rest=-1.0, v_crit=2.0, tau_mem=5.0), ((v + 1.0) * (v - 2.0) + i + current) / 5.0),
+    ]:
+        state = ThetaState.of(v, i)
+        state = state._replace(x=length * state.x, y=length * state.y)
+        field = neuron.vector_field(T, state, jnp.asarray(current))
+        dv = (field.y * state.x - state.y * field.x) / state.x**2
+        np.testing.assert_allclose(dv, expected, rtol=1e-12)
+        np.testing.assert_allclose(field.i, -i / 5.0, rtol=1e-14)
+        np.testing.assert_allclose(state.v, v, rtol=1e-14)
+        np.testing.assert_allclose(state.theta, 2 * np.arctan(v), rtol=1e-14)
+
+
+def test_theta_spikes_at_infinity_and_starts_again_from_below():
+    neuron = Theta(1, v_rest=-0.5)
+    start = neuron.init()
+    np.testing.assert_allclose((start.v, start.i), [[-0.5], [0.0]], rtol=1e-14)
+    assert neuron.guard(start) < 0 and neuron.guard(ThetaState.of(jnp.array([1e9]), 0.0)) < 0
+    beyond = ThetaState(jnp.array([-1e-9]), jnp.array([1.0]), jnp.array([0.4]))
+    assert neuron.guard(beyond) > 0
+    after = neuron.reset(beyond)
+    assert neuron.guard(after) < 0 and after.v == -1000.0 and after.i == 0.4
+    np.testing.assert_array_equal(neuron.observe(start), start.v)
+
+
+def test_kicks_keep_the_length_of_theta_near_one():
+    for length in (1e-30, 0.3, 1.0, 1.6, 1e30):
+        state = ThetaState(*(length * jnp.array([0.6, -0.8])[:, None]), jnp.zeros(1))
+        kicked = Theta(1).receive(state, jnp.ones(1), "current")
+        np.testing.assert_array_equal(kicked.v, state.v)  # exactly
+        assert 0.7 < jnp.maximum(abs(kicked.x), abs(kicked.y)) < 1.6
 
 
 def test_eif():

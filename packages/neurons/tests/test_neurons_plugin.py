@@ -14,7 +14,7 @@ SPECS = {spec.name: spec for spec in plugin.saltation_neurons()}
 
 def test_all_models_are_registered():
     names = [
-        *("lif", "qif", "eif", "adex", "izhikevich", "alif", "egru", "dendritic_lif", "if"),
+        *("lif", "qif", "theta", "eif", "adex", "izhikevich", "alif", "egru", "dendritic_lif", "if"),
         *("stochastic_lif", "refractory", "at_most_once", "positive"),
     ]
     assert list(SPECS) == names

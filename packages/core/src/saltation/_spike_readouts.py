@@ -111,7 +111,7 @@ class Pseudospikes(AbstractReadout):
     A spike that leaves the trial at its end becomes a pseudospike, and one that enters it was one: there is always a
     time, and a gradient. `remaining(state)` says how long a neuron of that state at `t1` still takes, `[n]`; it is 0
     for a neuron that is about to spike. Where the potential itself runs away, as in a quadratic integrate-and-fire
-    neuron, whose `QIF.time_to_spike` is such a function, the time is smooth across the end of the trial.
+    neuron, whose `Theta.time_to_spike` is such a function, the time is smooth across the end of the trial.
 
     **Arguments:** `t1`: the end of the trial; `remaining`: a function of the final state.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import saltation as st
-from saltation_neurons import ALIF, EGRU, EIF, LIF, QIF, AdEx, DendriticLIF, Izhikevich
+from saltation_neurons import ALIF, EGRU, EIF, LIF, QIF, AdEx, DendriticLIF, Izhikevich, Theta
 from saltation_ode import ODE
 from saltation_testing import check_gradient
 
@@ -21,6 +21,7 @@ MODELS = {
     "dendritic_lif": (DendriticLIF(), 3.0, ("current", "dendrite")),
     "lif": (LIF(), 8.0, ("current",)),
     "qif": (QIF(), 40.0, ("current",)),
+    "theta": (Theta(), 40.0, ("current",)),
     "eif": (EIF(), 700.0, ("current",)),
     "adex": (AdEx(), 2500.0, ("current",)),
     "izhikevich": (Izhikevich(), 25.0, ("current",)),

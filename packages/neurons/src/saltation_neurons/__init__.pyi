@@ -23,3 +23,5 @@ from ._refractory import Refractory as Refractory
 from ._refractory import RefractoryState as RefractoryState
 from ._stochastic_lif import StochasticLIF as StochasticLIF
 from ._stochastic_lif import StochasticLIFState as StochasticLIFState
+from ._theta import Theta as Theta
+from ._theta import ThetaState as ThetaState

@@ -2,24 +2,36 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 from jaxtyping import Array
 
 
-def potential(state: Any) -> Array:
-    """The membrane potential. Raises `ValueError` for a state that has no field `v`."""
-    if "v" not in variables(state):
+def potential_fields(state: Any) -> tuple[str, ...]:
+    """The fields of the innermost neuron's state that make up its potential: `v`, or those that it names itself.
+
+    Raises `ValueError` for a state that has neither.
+    """
+    names = getattr(state, "_fields", ())
+    if "inner" in names:
+        return potential_fields(state.inner)
+    if "v" in names:
+        return ("v",)
+    if not hasattr(state, "membrane"):
         raise ValueError(
-            f"Refractory got a neuron whose state is a {type(state).__name__}; expected a NamedTuple with a "
-            "field v, the membrane potential that it clamps."
+            f"Refractory got a neuron whose state is a {type(state).__name__}; expected a NamedTuple with a field v, "
+            "the membrane potential that it clamps, or with a property membrane that names the fields it consists of."
         )
-    return state.v
+    return state.membrane
 
 
-def with_potential(state: Any, v: Array) -> Any:
-    """The same state with another membrane potential."""
-    if "inner" in state._fields:
-        return state._replace(inner=with_potential(state.inner, v))
-    return state._replace(v=v)
+def hold(held: Array, before: Any, after: Any) -> Any:
+    """The state `after` something happened, but with the potential of `before` where it is held."""
+    if "inner" in after._fields:
+        return after._replace(inner=hold(held, before.inner, after.inner))
+    fields = {
+        name: jnp.where(held > 0, getattr(before, name), getattr(after, name)) for name in potential_fields(after)
+    }
+    return after._replace(**fields)
 
 
 def variables(state: Any) -> frozenset[str]:

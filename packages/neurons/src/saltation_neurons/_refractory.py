@@ -10,7 +10,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 import saltation as st
 
-from ._membrane import potential, variables, with_potential
+from ._membrane import hold, potential_fields, variables
 from ._parameters import Parameter, as_parameter
 
 
@@ -40,12 +40,13 @@ class Refractory(st.AbstractNeuron):
 
     **Arguments:**
 
-    - `inner`: the neuron, of any kind whose state is a `NamedTuple` with a field `v`.
+    - `inner`: the neuron, of any kind whose state is a `NamedTuple` with a field `v`, or with a property `membrane`
+      that names the fields that make up its potential.
     - `t_refractory`: for how long, in the network's unit of time: a Python number (fixed), or an array `[]`
       or of the population's shape (trainable: the end of the period is an event with a derivative).
 
     **Raises:** `ValueError` for a period that is not positive or an `inner` that is not a neuron; `init`
-    does for a state without `v`.
+    does for a state without a potential.
 
     It keeps the inner neuron's noise, and its closed form if the neuron consists of `v` and a synaptic
     current `i` alone (further variables could depend on the clamped `v`).
@@ -73,13 +74,14 @@ class Refractory(st.AbstractNeuron):
 
     def init(self, *, key: PRNGKeyArray | None = None) -> RefractoryState:
         inner = self.inner.init(key=key)
-        zero = jnp.zeros_like(potential(inner))
+        potential_fields(inner)
+        zero = jnp.zeros_like(self.inner.observe(inner))
         return RefractoryState(inner, zero, zero)
 
     def vector_field(self, t: Array, state: RefractoryState, current: Array) -> RefractoryState:
         d_inner = self.inner.vector_field(t, state.inner, current)
-        dv = jnp.where(state.held > 0, 0.0, d_inner.v)
-        return RefractoryState(with_potential(d_inner, dv), jnp.ones_like(state.since), jnp.zeros_like(state.held))
+        d_inner = hold(state.held, jax.tree.map(jnp.zeros_like, d_inner), d_inner)
+        return RefractoryState(d_inner, jnp.ones_like(state.since), jnp.zeros_like(state.held))
 
     def guard(self, state: RefractoryState) -> Array:
         return jnp.where(state.held > 0, -1.0, self.inner.guard(state.inner))
@@ -89,7 +91,7 @@ class Refractory(st.AbstractNeuron):
         return RefractoryState(inner, jnp.zeros_like(state.since), jnp.ones_like(state.held))
 
     def receive(self, state: RefractoryState, kick: Array, port: str) -> RefractoryState:
-        return state._replace(inner=self._clamped(state, self.inner.receive(state.inner, kick, port)))
+        return state._replace(inner=hold(state.held, state.inner, self.inner.receive(state.inner, kick, port)))
 
     def next_timer(self, state: RefractoryState) -> Array:
         return jnp.minimum(self._release(state), self.inner.next_timer(state.inner))
@@ -113,7 +115,7 @@ class Refractory(st.AbstractNeuron):
             return None
 
         def flow(state: RefractoryState, duration: Array, current: Array) -> RefractoryState:
-            after = self._clamped(state, inner.flow(state.inner, duration, current))
+            after = hold(state.held, state.inner, inner.flow(state.inner, duration, current))
             return RefractoryState(after, state.since + duration, state.held)
 
         def crossing(state: RefractoryState, duration: Array, current: Array) -> Array:
@@ -131,7 +133,7 @@ class Refractory(st.AbstractNeuron):
 
         def diffusion(state: RefractoryState) -> RefractoryState:
             spread = inner.diffusion(state.inner)
-            spread = with_potential(spread, jnp.where(state.held > 0, 0.0, spread.v))
+            spread = hold(state.held, jax.tree.map(jnp.zeros_like, spread), spread)
             return RefractoryState(spread, jnp.zeros_like(state.since), jnp.zeros_like(state.held))
 
         arm_inner = inner.arm
@@ -146,7 +148,3 @@ class Refractory(st.AbstractNeuron):
     def _release(self, state: RefractoryState) -> Array:
         """How long until the clamp opens; `inf` if it is not closed."""
         return jnp.where(state.held > 0, self.t_refractory - state.since, jnp.inf)
-
-    def _clamped(self, state: RefractoryState, after: Any) -> Any:
-        """The inner state `after` something happened, but with the `v` of before where it is held."""
-        return with_potential(after, jnp.where(state.held > 0, state.v, after.v))

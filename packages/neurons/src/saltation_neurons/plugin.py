@@ -10,6 +10,7 @@ def saltation_neurons() -> Iterable[NeuronSpec]:
     """The neuron models of this package."""
     yield NeuronSpec("lif", "saltation_neurons:LIF", "leaky integrate-and-fire, current-based synapses")
     yield NeuronSpec("qif", "saltation_neurons:QIF", "quadratic integrate-and-fire")
+    yield NeuronSpec("theta", "saltation_neurons:Theta", "quadratic integrate-and-fire, to infinity and back")
     yield NeuronSpec("eif", "saltation_neurons:EIF", "exponential integrate-and-fire")
     yield NeuronSpec("adex", "saltation_neurons:AdEx", "adaptive exponential integrate-and-fire")
     yield NeuronSpec("izhikevich", "saltation_neurons:Izhikevich", "Izhikevich's neuron of two variables")

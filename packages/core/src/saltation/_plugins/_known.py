@@ -22,7 +22,19 @@ KNOWN = (
     KnownPlugin(
         "saltation-neurons",
         "packages/neurons",
-        {"neuron": ("lif", "integrate_and_fire", "izhikevich", "adex", "qif", "stochastic_lif", "alif", "egru")},
+        {
+            "neuron": (
+                "lif",
+                "integrate_and_fire",
+                "izhikevich",
+                "adex",
+                "qif",
+                "theta",
+                "stochastic_lif",
+                "alif",
+                "egru",
+            )
+        },
     ),
     KnownPlugin("saltation-ode", "packages/methods/ode", {"method": ("ode",), "recipe": ("ode/*",)}),
     KnownPlugin("saltation-delgrad", "packages/methods/delgrad", {"method": ("delgrad",), "recipe": ("delgrad/*",)}),

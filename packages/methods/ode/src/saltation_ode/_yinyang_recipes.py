@@ -26,18 +26,20 @@ def yinyang_qif(
     keep_firing: float = 1.0,
     max_spikes: int = 8,
     step: float = 1.0,
+    neuron: str = "qif",
 ) -> st.Experiment:
     """Yin-Yang by the first spikes of quadratic integrate-and-fire neurons, solved numerically with a fixed step.
 
     The task of the notebook of Eventax, with a second bias unit: 6-20-3.
+
+    **Arguments:** `step` of the solver, in ms; with `neuron="theta"` spikes go to infinity, as they do there.
     """
-    qif = st.get_neuron("qif")(tau_mem=20.0, tau_syn=5.0)
     return st.first_spike_experiment(
         name="ode/yinyang-qif",
         dataset="yinyang",
         sizes=(4 + 2, hidden, 3),
         # An output may spike again: a QIF neuron that may not would run away to infinity.
-        neurons=qif,
+        neurons=st.get_neuron(neuron)(tau_mem=20.0, tau_syn=5.0),
         encode=lambda x: st.latency(x, t_min=0.0, t_max=30.0, bias=(0.0, 30.0)),
         weights=(st.normal(40.0, 20.0), st.normal(5.0, 5.0)),
         t1=110.0,
