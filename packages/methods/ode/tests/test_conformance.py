@@ -35,7 +35,7 @@ class TestLoops(AbstractMethodConformance):
     t1 = 25.0
 
     def method(self):
-        return ODE(max_spikes=6)
+        return ODE(max_spikes=12)
 
     def networks(self):
         weak = st.normal(0.0, 1.0)
@@ -43,7 +43,7 @@ class TestLoops(AbstractMethodConformance):
         return {
             "a cycle with delays": st.recurrent(3, neurons, delay=1.0, weight_in=STRONG, weight=weak, key=KEY),
             "a cycle without delays": st.recurrent(3, {"a": LIF(3)}, weight_in=STRONG, weight=weak, key=KEY),
-            "integrate and fire": st.feedforward([3, 2], IF(), weight=st.normal(1.0, 0.3), key=KEY),
+            "integrate and fire": st.feedforward([3, 2], IF(), weight=st.normal(0.3, 0.1), key=KEY),
             "delays of synapses": st.feedforward(
                 [3, 2], Refractory(LIF(tau_mem=10.0), 2.0), weight=STRONG, delay="synaptic", key=KEY
             ),
@@ -61,7 +61,7 @@ class TestSolvers(AbstractMethodConformance):
     same_rtol = 1e-6
 
     def method(self):
-        return ODE(max_spikes=6)
+        return ODE(max_spikes=12)
 
     def networks(self):
         return {
