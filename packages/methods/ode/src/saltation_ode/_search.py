@@ -23,6 +23,7 @@ from ._happen import deliver, fire
 from ._held import wait
 from ._next import earliest, entry_at, first_of, join, next_arrival, next_delivery
 from ._record import Kind, Kinds, Record, iota
+from ._record import crossed as crossed_at
 from ._trial import closed_step, numerical_step, replayed_step
 
 _CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about the largest number of them
@@ -135,10 +136,15 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     crossed = jnp.where(due, carry.due, crossed & ~lift)
     spike = jnp.any(crossed)
     spiker = jnp.argmax(jnp.where(lift, lifted, crossed)).astype(jnp.int32)
+    others = crossed & (iota(crossed.shape[0]) != spiker)
 
     # What this iteration does.
     kind = jnp.where(reached, planned_kind, jnp.where(accepted, int(Kind.STEP), int(Kind.IDLE)))
-    kind = jnp.where(spike, int(Kind.SPIKE), jnp.where(lift, int(Kind.LIFT), kind))
+    spiking = jnp.asarray(int(Kind.SPIKE), jnp.int32)
+    if not all(link.delayed for link in component.links):
+        alone = (stop > t + h) & ~jnp.any(others)
+        spiking = jnp.where(alone, int(Kind.SENT), spiking)
+    kind = jnp.where(spike, spiking, jnp.where(lift, int(Kind.LIFT), kind))
     kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
     active = kind != Kind.IDLE
@@ -147,14 +153,14 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)
     if component.observed is None:
-        carry = carry._replace(due=jnp.where(active, crossed & (iota(crossed.shape[0]) != spiker), carry.due))
+        carry = carry._replace(due=jnp.where(active, others, carry.due))
     carry = carry._replace(flags=carry.flags._replace(diverged=carry.flags.diverged | control.diverged))
 
     held = None if carry.waiting is None else carry.waiting.held
     if carry.waiting is not None:
         waiting = wait(component, carry.waiting, carry.t, carry.state, carry.drive, carry.h_free)
         carry = carry._replace(waiting=waiting)
-    carry, slot_of_spike = fire(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
+    carry, slot_of_spike = fire(component, carry, crossed_at(kind) | (kind == Kind.LIFT), spiker, iteration, lift)
     carry, slot_of_event = deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
     sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)
