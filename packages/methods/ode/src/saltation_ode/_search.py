@@ -26,7 +26,7 @@ from ._record import Kind, Kinds, Record, iota
 from ._record import crossed as crossed_at
 from ._trial import closed_step, numerical_step, replayed_step
 
-_CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about the largest number of them
+_CHUNK, _CHUNKS = 8, 64  # the least length of a chunk of iterations, and about the largest number of them
 _SMALL = 8  # numbers, of a state that is about as large as what is noted of an iteration
 
 
