@@ -111,7 +111,7 @@ def derivative(
             return (after.state, after.drive, tangents, samples), (tangents.t, tangents.state if stored else None)
 
         carry = before.state, {**component.drive, **before.drive}, *carry
-        (_, _, *carry), ys = short_scan(step, carry, (record, *events))
+        (_, _, *carry), ys = short_scan(jax.checkpoint(step, prevent_cse=False), carry, (record, *events))
         return tuple(carry), ys
 
     active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
