@@ -24,7 +24,7 @@ from ._found import Found
 from ._held import moved
 from ._linear_chunks import Tables, linear_chunks
 from ._next import delivery
-from ._record import Kind, Kinds, Record, crossed, iota
+from ._record import Kind, Kinds, Record, iota, is_crossing
 from ._search import noted
 
 
@@ -111,7 +111,9 @@ def derivative(
             return (after.state, after.drive, tangents, samples), (tangents.t, tangents.state if stored else None)
 
         carry = before.state, {**component.drive, **before.drive}, *carry
-        (_, _, *carry), ys = short_scan(jax.checkpoint(step, prevent_cse=False), carry, (record, *events))
+        # For the adjoint, the states alone are kept: all it needs of a step is more memory than it takes time.
+        step = jax.checkpoint(step, prevent_cse=False)
+        (_, _, *carry), ys = short_scan(step, carry, (record, *events))
         return tuple(carry), ys
 
     active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
@@ -235,7 +237,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         due = (kind == kinds.timer(p)) & (lanes == which)
         waiting = jnp.where(due, neuron.next_timer(carry.state[name]), 0.0)
         later = later + jnp.sum(difference(jnp.where(due, waiting, 0.0)))
-        spiking = crossed(kind) & (lanes + offsets[name] == which)
+        spiking = is_crossing(kind) & (lanes + offsets[name] == which)
         rising = rate[name]
         if held is not None:
             # Of a neuron that waits, the slope that it would have.
@@ -259,7 +261,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
 
     # The jump.
     drive, times = dict(carry.drive), dict(carry.times)
-    fired = crossed(kind) | (kind == Kind.LIFT)
+    fired = is_crossing(kind) | (kind == Kind.LIFT)
     for p, (name, neuron) in enumerate(component.neurons.items()):
         lanes = iota(component.size(name))
         mine = fired & (lanes + offsets[name] == which)

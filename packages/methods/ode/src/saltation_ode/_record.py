@@ -40,7 +40,7 @@ class Kinds:
         return Kind.ARRIVAL + self._populations + self._links + population
 
 
-def crossed(kind: Array) -> Array:
+def is_crossing(kind: Array) -> Array:
     """Whether a guard rose through zero."""
     return (kind == Kind.SPIKE) | (kind == Kind.SENT)
 

@@ -1,9 +1,9 @@
 """The search: finds every event of a component in order of time. It carries no gradient.
 
 One iteration does one thing: it tries a step up to the next event that is known, and takes it, cuts it at the first
-crossing, or rejects it. So locating a spike is step-size control, and there is no loop inside the loop. What may
-happen at one instant happens in this order: crossings of the guard, timers, arrivals from outside, arrivals from
-inside, then spikes of neurons that a kick has lifted over their threshold.
+crossing, or rejects it. So locating a spike is step-size control; a step is tried at most twice in an iteration, which
+is enough for most spikes. What may happen at one instant happens in this order: crossings of the guard, timers,
+arrivals from outside, arrivals from inside, then spikes of neurons that a kick has lifted over their threshold.
 """
 
 from typing import Any
@@ -22,8 +22,7 @@ from ._found import Found, Start
 from ._happen import deliver, fire
 from ._held import wait
 from ._next import earliest, entry_at, first_of, join, next_arrival, next_delivery
-from ._record import Kind, Kinds, Record, iota
-from ._record import crossed as crossed_at
+from ._record import Kind, Kinds, Record, iota, is_crossing
 from ._trial import closed_step, numerical_step, replayed_step
 
 _CHUNK, _CHUNKS = 8, 64  # the least length of a chunk of iterations, and about the largest number of them
@@ -142,8 +141,8 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     kind = jnp.where(reached, planned_kind, jnp.where(accepted, int(Kind.STEP), int(Kind.IDLE)))
     spiking = jnp.asarray(int(Kind.SPIKE), jnp.int32)
     if not all(link.delayed for link in component.links):
-        alone = (stop > t + h) & ~jnp.any(others)
-        spiking = jnp.where(alone, int(Kind.SENT), spiking)
+        # Where nothing else happens at this instant, what is sent arrives at once.
+        spiking = jnp.where((stop > t + h) & ~jnp.any(others), int(Kind.SENT), spiking)
     kind = jnp.where(spike, spiking, jnp.where(lift, int(Kind.LIFT), kind))
     kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
@@ -160,7 +159,7 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     if carry.waiting is not None:
         waiting = wait(component, carry.waiting, carry.t, carry.state, carry.drive, carry.h_free)
         carry = carry._replace(waiting=waiting)
-    carry, slot_of_spike = fire(component, carry, crossed_at(kind) | (kind == Kind.LIFT), spiker, iteration, lift)
+    carry, slot_of_spike = fire(component, carry, is_crossing(kind) | (kind == Kind.LIFT), spiker, iteration, lift)
     carry, slot_of_event = deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
     sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)

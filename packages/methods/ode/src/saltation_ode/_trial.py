@@ -17,13 +17,22 @@ from ._next import join, upcoming
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 _RECOVER = 2.0
-_TRIES = 2
+_TRIES = 2  # in an iteration; the samples of a batch wait for each other
 
 
 class _Control(NamedTuple):
     h_free: Array
     h_trial: Array
     diverged: Array
+
+
+class _Step(NamedTuple):
+    h: Array
+    crossed: Array  # [all neurons], who spikes at its end
+    accepted: Array
+    reached: Array  # whether it ends at the next event that was known
+    control: _Control
+    state: dict[str, Any]
 
 
 def closed_step(component: Component, carry: Carry, remaining: Array, instant: Array):
@@ -42,20 +51,14 @@ def closed_step(component: Component, carry: Carry, remaining: Array, instant: A
     return h, crossed, yes, yes, control
 
 
-class _Step(NamedTuple):
-    h: Array
-    crossed: Array
-    accepted: Array
-    reached: Array
-    control: _Control
-    state: dict[str, Any]
-
-
 def numerical_step(component: Component, carry: Carry, remaining: Array, instant: Array):
     """A step of the length that the error control, the next event and an expected crossing allow.
 
-    One that is rejected, or has a crossing inside, is tried once more.
+    One that is rejected, or has a crossing inside, is tried again at once where neurons share a clock: they stop so
+    often that most steps are. Of neurons with a clock each it would make all wait for a few.
     """
+    if carry.due.shape[0] == 1:
+        return _try(component, carry, remaining, instant)
 
     def tried(loop):
         i, h_free, h_trial, _ = loop
@@ -137,4 +140,4 @@ def _attempts(component: Component, carry: Carry, h: Array):
         component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
         for name, neuron in neurons.items()
     ]
-    return attempts
+    return fenced(st.anywhere(~carry.finished), attempts)
