@@ -128,5 +128,6 @@ def internal_links(network: st.Network, members: tuple[str, ...], dtype) -> tupl
             if per_synapse is not None:
                 delay = delay + per_synapse.astype(dtype)
         minimum = 0.0 if connection.delay is None else float(connection.delay.minimum)
-        links.append(Link(connection.source, connection.target, connection.port, kicks, delay, minimum))
+        delayed = connection.delay is not None
+        links.append(Link(connection.source, connection.target, connection.port, kicks, delay, minimum, delayed))
     return tuple(links)

@@ -47,7 +47,7 @@ class Arrivals(eqx.Module):
 class Link(eqx.Module):
     """A connection inside a component: `kicks[pre, post]`, and its delay `[pre]` or `[pre, post]`.
 
-    No delay is below `minimum`, a number.
+    No delay is below `minimum`, a number. Where it is not `delayed`, all are known to be zero.
     """
 
     source: str = eqx.field(static=True)
@@ -56,6 +56,7 @@ class Link(eqx.Module):
     kicks: Float[Array, "pre post"]
     delay: Float[Array, "pre *post"]
     minimum: float = eqx.field(static=True, default=0.0)
+    delayed: bool = eqx.field(static=True, default=True)
 
 
 class Component(eqx.Module):

@@ -230,5 +230,5 @@ def _cubic_crossing(g0: Array, d0: Array, g1: Array, d1: Array, h: Array) -> Arr
         low, high = jnp.where(v < 0, s, low), jnp.where(v < 0, high, s)
         slope = p + s * (2.0 * q + 3.0 * s * r)
         newton = s - v / jnp.where(slope > 0, slope, jnp.inf)
-        s = jnp.where((newton > low) & (newton < high) & (slope > 0), newton, 0.5 * (low + high))
+        s = jnp.where((newton >= low) & (newton <= high) & (slope > 0), newton, 0.5 * (low + high))
     return jnp.where(hit, h * s, jnp.inf)

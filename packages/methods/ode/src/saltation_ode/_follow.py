@@ -23,7 +23,8 @@ from ._fence import fenced
 from ._found import Found
 from ._held import moved
 from ._linear_chunks import Tables, linear_chunks
-from ._record import Kind, Kinds, Record, iota
+from ._next import delivery
+from ._record import Kind, Kinds, Record, iota, is_crossing
 from ._search import noted
 
 
@@ -110,6 +111,8 @@ def derivative(
             return (after.state, after.drive, tangents, samples), (tangents.t, tangents.state if stored else None)
 
         carry = before.state, {**component.drive, **before.drive}, *carry
+        # For the adjoint, the states alone are kept: all it needs of a step is more memory than it takes time.
+        step = jax.checkpoint(step, prevent_cse=False)
         (_, _, *carry), ys = short_scan(step, carry, (record, *events))
         return tuple(carry), ys
 
@@ -186,9 +189,10 @@ def _event(component: Component, record: Record, rows: dict[str, tuple[Any, ...]
         if step is not None:
             steps[name] = step
     for c, link in enumerate(component.links):
-        here = kind == kinds.link(c)
-        synapse = jnp.where(here, which, 0)
-        delay = jnp.where(here, link.delay.reshape(-1)[synapse], delay)
+        here, synapse = delivery(component, c, kinds, kind, which)
+        synapse = jnp.where(here, synapse, 0)
+        if link.delayed:
+            delay = jnp.where(here, link.delay.reshape(-1)[synapse], delay)
         sent = jnp.where(here[:, None], _link_rows(link, synapse), 0.0)
         into = kicks[link.target]
         into[link.port] = into[link.port] + sent if link.port in into else sent
@@ -233,7 +237,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         due = (kind == kinds.timer(p)) & (lanes == which)
         waiting = jnp.where(due, neuron.next_timer(carry.state[name]), 0.0)
         later = later + jnp.sum(difference(jnp.where(due, waiting, 0.0)))
-        spiking = (kind == Kind.SPIKE) & (lanes + offsets[name] == which)
+        spiking = is_crossing(kind) & (lanes + offsets[name] == which)
         rising = rate[name]
         if held is not None:
             # Of a neuron that waits, the slope that it would have.
@@ -257,7 +261,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
 
     # The jump.
     drive, times = dict(carry.drive), dict(carry.times)
-    fired = (kind == Kind.SPIKE) | (kind == Kind.LIFT)
+    fired = is_crossing(kind) | (kind == Kind.LIFT)
     for p, (name, neuron) in enumerate(component.neurons.items()):
         lanes = iota(component.size(name))
         mine = fired & (lanes + offsets[name] == which)

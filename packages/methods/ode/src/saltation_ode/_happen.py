@@ -6,7 +6,7 @@ from jaxtyping import Array
 
 from ._carry import Carry
 from ._component import Component, Lookup
-from ._next import link_row, row_at
+from ._next import delivery, link_row, row_at
 from ._record import Kinds, iota
 
 
@@ -81,13 +81,12 @@ def deliver(component: Component, carry: Carry, kinds: Kinds, kind: Array, which
         arrived[name] = pointer + (mask if incoming.own_order else here).astype(jnp.int32)
 
     for c, (link, pointer) in enumerate(zip(component.links, carry.delivered, strict=True)):
-        here = kind == kinds.link(c)
-        entry = links[c][2]
-        slot = jnp.where(here, entry, slot)
-        row = link_row(link, which)
+        slot = jnp.where(kind == kinds.link(c), links[c][2], slot)
+        here, synapse = delivery(component, c, kinds, kind, which)
+        row = link_row(link, synapse)
         state[link.target] = component.neurons[link.target].receive(
             state[link.target], jnp.where(here, row, 0.0), link.port
         )
         flat = iota(link.delay.size).reshape(link.delay.shape)
-        delivered[c] = pointer + (here & (flat == which)).astype(jnp.int32)
+        delivered[c] = pointer + (here & (flat == synapse)).astype(jnp.int32)
     return carry._replace(state=state, drive=drive, arrived=arrived, delivered=tuple(delivered)), slot

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._component import Arrivals, Link
-from ._record import iota
+from ._component import Arrivals, Component, Link
+from ._record import Kind, Kinds, iota
 
 
 def next_arrival(arrivals: Arrivals, pointer: Array) -> tuple[Array, Array, Array]:
@@ -27,6 +27,17 @@ def upcoming(times: Array, pointer: Array) -> Array:
     rows = iota(times.shape[0])
     rows = rows if pointer.ndim == 1 else rows[:, None]
     return times.at[rows, pointer].get(mode="fill", fill_value=jnp.inf)
+
+
+def delivery(component: Component, c: int, kinds: Kinds, kind: Array, which: Array) -> tuple[Array, Array]:
+    """Whether something arrives through the link `c` in an iteration, and through which of its synapses."""
+    link = component.links[c]
+    here = kind == kinds.link(c)
+    if link.delayed:
+        return here, which
+    source = which - component.offsets()[link.source]
+    sent = (kind == Kind.SENT) & (source >= 0) & (source < component.size(link.source))
+    return here | sent, jnp.where(sent, source, which)
 
 
 def link_row(link: Link, which: Array) -> Array:
@@ -65,5 +76,7 @@ def join(parts: list[Array]) -> Array:
 
 
 def earliest(times: Array) -> tuple[Array, Array]:
-    first = jnp.argmin(times).astype(jnp.int32)
-    return times[first], first
+    """The least of some times, and the first place where it is."""
+    # Not by `argmin`, which XLA's CPU back end runs through number by number.
+    when = jnp.min(times)
+    return when, jnp.argmax(times == when).astype(jnp.int32)

@@ -17,9 +17,10 @@ class Kind(IntEnum):
     STEP = 1  # a step without an event
     SPIKE = 2  # the guard rose through zero
     LIFT = 3  # a kick lifted the guard over zero: the spike has the time of the kick
-    SAMPLE = 4  # a state was asked for
-    END = 5
-    ARRIVAL = 6
+    SENT = 4  # as SPIKE, and what it sends inside without a delay has arrived
+    SAMPLE = 5  # a state was asked for
+    END = 6
+    ARRIVAL = 7
 
 
 class Kinds:
@@ -37,6 +38,11 @@ class Kinds:
 
     def timer(self, population: int) -> int:
         return Kind.ARRIVAL + self._populations + self._links + population
+
+
+def is_crossing(kind: Array) -> Array:
+    """Whether a guard rose through zero."""
+    return (kind == Kind.SPIKE) | (kind == Kind.SENT)
 
 
 class Record(NamedTuple):

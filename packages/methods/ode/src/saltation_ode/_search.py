@@ -1,9 +1,9 @@
 """The search: finds every event of a component in order of time. It carries no gradient.
 
 One iteration does one thing: it tries a step up to the next event that is known, and takes it, cuts it at the first
-crossing, or rejects it. So locating a spike is step-size control, and there is no loop inside the loop. What may
-happen at one instant happens in this order: crossings of the guard, timers, arrivals from outside, arrivals from
-inside, then spikes of neurons that a kick has lifted over their threshold.
+crossing, or rejects it. So locating a spike is step-size control; a step is tried at most twice in an iteration, which
+is enough for most spikes. What may happen at one instant happens in this order: crossings of the guard, timers,
+arrivals from outside, arrivals from inside, then spikes of neurons that a kick has lifted over their threshold.
 """
 
 from typing import Any
@@ -22,10 +22,10 @@ from ._found import Found, Start
 from ._happen import deliver, fire
 from ._held import wait
 from ._next import earliest, entry_at, first_of, join, next_arrival, next_delivery
-from ._record import Kind, Kinds, Record, iota
+from ._record import Kind, Kinds, Record, iota, is_crossing
 from ._trial import closed_step, numerical_step, replayed_step
 
-_CHUNK, _CHUNKS = 8, 32  # the least length of a chunk of iterations, and about the largest number of them
+_CHUNK, _CHUNKS = 8, 64  # the least length of a chunk of iterations, and about the largest number of them
 _SMALL = 8  # numbers, of a state that is about as large as what is noted of an iteration
 
 
@@ -135,10 +135,15 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     crossed = jnp.where(due, carry.due, crossed & ~lift)
     spike = jnp.any(crossed)
     spiker = jnp.argmax(jnp.where(lift, lifted, crossed)).astype(jnp.int32)
+    others = crossed & (iota(crossed.shape[0]) != spiker)
 
     # What this iteration does.
     kind = jnp.where(reached, planned_kind, jnp.where(accepted, int(Kind.STEP), int(Kind.IDLE)))
-    kind = jnp.where(spike, int(Kind.SPIKE), jnp.where(lift, int(Kind.LIFT), kind))
+    spiking = jnp.asarray(int(Kind.SPIKE), jnp.int32)
+    if not all(link.delayed for link in component.links):
+        # Where nothing else happens at this instant, what is sent arrives at once.
+        spiking = jnp.where((stop > t + h) & ~jnp.any(others), int(Kind.SENT), spiking)
+    kind = jnp.where(spike, spiking, jnp.where(lift, int(Kind.LIFT), kind))
     kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
     active = kind != Kind.IDLE
@@ -147,14 +152,14 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)
     if component.observed is None:
-        carry = carry._replace(due=jnp.where(active, crossed & (iota(crossed.shape[0]) != spiker), carry.due))
+        carry = carry._replace(due=jnp.where(active, others, carry.due))
     carry = carry._replace(flags=carry.flags._replace(diverged=carry.flags.diverged | control.diverged))
 
     held = None if carry.waiting is None else carry.waiting.held
     if carry.waiting is not None:
         waiting = wait(component, carry.waiting, carry.t, carry.state, carry.drive, carry.h_free)
         carry = carry._replace(waiting=waiting)
-    carry, slot_of_spike = fire(component, carry, (kind == Kind.SPIKE) | (kind == Kind.LIFT), spiker, iteration, lift)
+    carry, slot_of_spike = fire(component, carry, is_crossing(kind) | (kind == Kind.LIFT), spiker, iteration, lift)
     carry, slot_of_event = deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
     sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)

@@ -1,8 +1,10 @@
 """One tried step of a search: how long it is, where it ends, and who crosses the threshold there."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array
 
 import saltation as st
@@ -15,12 +17,22 @@ from ._next import join, upcoming
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 _RECOVER = 2.0
+_TRIES = 2  # in an iteration; the samples of a batch wait for each other
 
 
 class _Control(NamedTuple):
     h_free: Array
     h_trial: Array
     diverged: Array
+
+
+class _Step(NamedTuple):
+    h: Array
+    crossed: Array  # [all neurons], who spikes at its end
+    accepted: Array
+    reached: Array  # whether it ends at the next event that was known
+    control: _Control
+    state: dict[str, Any]
 
 
 def closed_step(component: Component, carry: Carry, remaining: Array, instant: Array):
@@ -40,7 +52,31 @@ def closed_step(component: Component, carry: Carry, remaining: Array, instant: A
 
 
 def numerical_step(component: Component, carry: Carry, remaining: Array, instant: Array):
-    """A step of the length that the error control, the next event and an expected crossing allow."""
+    """A step of the length that the error control, the next event and an expected crossing allow.
+
+    One that is rejected, or has a crossing inside, is tried again at once where neurons share a clock: they stop so
+    often that most steps are. Of neurons with a clock each it would make all wait for a few.
+    """
+    if carry.due.shape[0] == 1:
+        return _try(component, carry, remaining, instant)
+
+    def tried(loop):
+        i, h_free, h_trial, _ = loop
+        step = _try(component, carry._replace(h_free=h_free, h_trial=h_trial), remaining, instant)
+        h_free = jnp.where(step.accepted, h_free, step.control.h_free)
+        h_trial = jnp.where(step.accepted, h_trial, step.control.h_trial)
+        return i + 1, h_free, h_trial, step
+
+    def again(loop):
+        i, _, _, step = loop
+        return (i < _TRIES) & st.anywhere(~step.accepted & ~carry.finished)
+
+    start = jnp.zeros((), jnp.int32), carry.h_free, carry.h_trial
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(tried, (*start, None))[-1])
+    return lax.while_loop(again, tried, (*start, nothing))[-1]
+
+
+def _try(component: Component, carry: Carry, remaining: Array, instant: Array) -> _Step:
     h = jnp.minimum(remaining, jnp.minimum(carry.h_free, carry.h_trial))
     attempts = _attempts(component, carry, h)
     error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
@@ -59,7 +95,7 @@ def numerical_step(component: Component, carry: Carry, remaining: Array, instant
     h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
     control = _control(component, carry, h, h_trial, error, good, ~(instant | inside))
     state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
-    return h, spike & located, accepted, accepted & (h >= remaining), control, state
+    return _Step(h, spike & located, accepted, accepted & (h >= remaining), control, state)
 
 
 def replayed_step(component: Component, carry: Carry, remaining: Array):
