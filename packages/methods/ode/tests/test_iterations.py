@@ -71,6 +71,26 @@ def test_what_has_no_delay_arrives_as_after_a_delay_of_zero(differentiated, nume
     check_gradient(lambda at: without(at)[0], gradient, at)
 
 
+@pytest.mark.parametrize("numerical", [False, True])
+def test_a_replay_of_what_has_no_delay_gives_the_gradient_of_solving(differentiated, numerical):
+    method = ODE(max_spikes=8, solver=diffrax.Dopri5(), step=0.2) if numerical else ODE(max_spikes=8, slices=False)
+    stimulus = {"in": st.Spikes.from_dense(TIMES)}
+    network = _network(numerical, WEIGHT, None)
+    observed = jax.jit(lambda: method.solve(network, stimulus, t1=T1, throw=False))().spikes
+
+    def solved(weight):
+        return method.solve(_network(numerical, weight, None), stimulus, t1=T1, throw=False)
+
+    def replayed(weight):
+        return method.replay(_network(numerical, weight, None), stimulus, observed, t1=T1, throw=False)
+
+    (value, (spikes, _)), gradient = differentiated(replayed)(WEIGHT)
+    (expected, (expected_spikes, _)), expected_gradient = differentiated(solved)(WEIGHT)
+    jax.tree.map(np.testing.assert_array_equal, spikes, expected_spikes)
+    np.testing.assert_allclose(value, expected, rtol=1e-9)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-6, atol=1e-9)
+
+
 def test_a_spike_is_found_located_and_sent_in_one_iteration(monkeypatch):
     records = []
     search = _ode.search

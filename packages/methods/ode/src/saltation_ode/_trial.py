@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
@@ -71,9 +70,9 @@ def numerical_step(component: Component, carry: Carry, remaining: Array, instant
         i, _, _, step = loop
         return (i < _TRIES) & st.anywhere(~step.accepted & ~carry.finished)
 
-    start = jnp.zeros((), jnp.int32), carry.h_free, carry.h_trial
-    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(tried, (*start, None))[-1])
-    return lax.while_loop(again, tried, (*start, nothing))[-1]
+    no = jnp.zeros((), bool)
+    untried = _Step(carry.h_free, carry.due, no, no, _Control(carry.h_free, carry.h_trial, no), carry.state)
+    return lax.while_loop(again, tried, (jnp.zeros((), jnp.int32), carry.h_free, carry.h_trial, untried))[-1]
 
 
 def _try(component: Component, carry: Carry, remaining: Array, instant: Array) -> _Step:
