@@ -44,6 +44,15 @@ def test_a_recipe_reaches_its_figure(recipe, saltation, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_regression_fits_its_sine(seed, tmp_path):
+    run = train(Recipe("ode/regression"), seed=seed, out=tmp_path / "run", progress=False, report=False)
+    # The variance of the targets is 0.5.
+    assert run.summary["test_loss"] <= 0.01
+    assert not any(line["failed"] for line in run.metrics), "some samples could not be solved"
+
+
+@pytest.mark.slow
 def test_mnist_reaches_its_figure(saltation, tmp_path):
     try:
         st.get_dataset("mnist")()
