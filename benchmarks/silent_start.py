@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), help="(%(default)s)")
     parser.add_argument("--seeds", type=int, default=20, help="from silence (%(default)s)")
-    parser.add_argument("--own", type=int, default=5, help="seeds from the recipes' own start (%(default)s)")
+    parser.add_argument("--own", type=int, default=20, help="seeds from the recipes' own start (%(default)s)")
     arguments = parser.parse_args()
     runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     done = {(run["recipe"], run["start"], run["seed"]) for run in runs}
