@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from _problem import Problem
 
+SOLVED = ("lif", "qif")  # models
 STEP = 1e-5  # of the central differences, in ms and in units of the weights
 
 
 @dataclass(frozen=True)
 class Answer:
-    hidden: np.ndarray  # [batch, 30, room + 1] spike times, inf = none; the last column shows an overflow
-    output: np.ndarray  # [batch, 3, room + 1]
+    first: np.ndarray  # [batch, 3], the outputs' first spikes, inf = none
     loss: float
     grad_in: np.ndarray  # [5, 30]
     grad_out: np.ndarray  # [30, 3]
@@ -44,15 +44,13 @@ def solve(problem: Problem) -> Answer:
     out_times = np.repeat(arrivals, n_out, axis=0)
     out_weights = np.tile(np.repeat(p.w_out, room, axis=0).T, (batch, 1))
     first, by_weight, by_time = _with_derivatives(p, out_times, out_weights, 1)
-    output = _neurons(p, out_times, out_weights, room).reshape(batch, n_out, room)
-
     loss, d_first = _loss(p, first.reshape(batch, n_out))
     by_weight = by_weight.reshape(batch, n_out, n_hidden, room)
     by_time = by_time.reshape(batch, n_out, n_hidden, room)
     grad_out = np.einsum("bk,bkjr->jk", d_first, by_weight)
     d_hidden = np.einsum("bk,bkjr->bjr", d_first, by_time)
     grad_in = np.einsum("bjr,bjri->ij", d_hidden, d_weight)
-    return Answer(hidden, output, loss, grad_in, grad_out)
+    return Answer(first.reshape(batch, n_out), loss, grad_in, grad_out)
 
 
 def _loss(p: Problem, first: np.ndarray) -> tuple[float, np.ndarray]:

@@ -15,7 +15,7 @@ import numpy as np
 class Problem:
     """One network, one batch and the parameters of its neurons; times in ms."""
 
-    model: str  # "lif" or "qif"
+    model: str  # "lif", "qif", "eif" or "izhikevich"
     tau_mem: float
     tau_syn: float
     v_threshold: float
@@ -105,9 +105,40 @@ def qif(*, finite: bool, batch: int = 256) -> Problem:
     )
 
 
+# Eventax's constants, and of Izhikevich's neuron those of its author for regular spiking.
+EIF = {"v_leak": 0.0, "v_rheobase": 1.0, "slope": 0.2}
+IZHIKEVICH = {"a": 0.02, "b": 0.2, "c": -65.0, "d": 8.0}
+
+
+def eif(*, batch: int = 128) -> Problem:
+    """EIF neurons, `tau_mem dv/dt = -v + slope exp((v - v_rheobase) / slope) + i`.
+
+    The threshold is eventax's: where the potential has 0.001 ms left to infinity.
+    """
+    v_threshold = EIF["v_rheobase"] + EIF["slope"] * np.log(20.0 / 0.001)
+    return _upstroke("eif", (2.5, 1.5), (0.5, 0.3), 20.0, 5.0, v_threshold, 0.0, batch)
+
+
+def izhikevich(*, batch: int = 128) -> Problem:
+    """Izhikevich's neurons; they have no `tau_mem`."""
+    return _upstroke("izhikevich", (6.0, 3.0), (1.2, 0.8), 1.0, 5.0, 30.0, IZHIKEVICH["c"], batch)
+
+
+def _upstroke(model, into, out, tau_mem, tau_syn, v_threshold, v_reset, batch) -> Problem:
+    times, targets = _inputs(batch, latest=20.0)
+    random = np.random.default_rng(2)
+    return Problem(
+        model=model, tau_mem=tau_mem, tau_syn=tau_syn, v_threshold=v_threshold, v_reset=v_reset, t1=60.0, room=3,
+        once=False, loss_tau=2.0, times=times, targets=targets, w_in=random.normal(*into, (5, 30)),
+        w_out=random.normal(*out, (30, 3)),
+    )  # fmt: skip
+
+
 CASES = {
     "lif-room3": lambda: lif(once=False),
     "lif-once": lambda: lif(once=True),
     "qif": lambda: qif(finite=True),
     "qif-phase": lambda: qif(finite=False),
+    "eif": eif,
+    "izhikevich": izhikevich,
 }

@@ -9,6 +9,8 @@ TITLES = {
     "lif-once": "LIF, at most one spike a neuron",
     "qif": "QIF with a finite threshold and reset, by a numerical solver",
     "qif-phase": "QIF as eventax's notebook has it (threshold and reset at infinity), by a numerical solver",
+    "eif": "EIF, by a numerical solver",
+    "izhikevich": "Izhikevich's neurons, regular spiking, by a numerical solver",
 }
 
 
@@ -16,9 +18,10 @@ TITLES = {
 class Goal:
     """What our side is to reach in a case."""
 
-    samples_per_second: float
+    samples_per_second: float | None
     faster_than_all: float | None
     faster_than_eventax: float
+    compile_seconds: float = 10.0
 
 
 GOALS = {
@@ -26,8 +29,10 @@ GOALS = {
     "lif-once": Goal(70e3, 3, 30),
     "qif": Goal(8e3, None, 10),
     "qif-phase": Goal(8e3, None, 10),
+    "eif": Goal(None, None, 20, 15.0),
+    "izhikevich": Goal(None, None, 20, 15.0),
 }
-MOST_COMPILE_SECONDS, MOST_MEMORY_BYTES = 10.0, 1e9
+MOST_MEMORY_BYTES = 1e9
 
 Row = dict[str, Any]
 
@@ -55,7 +60,7 @@ def _conventions(how: dict[str, Any]) -> list[str]:
     turns = f"{how['rounds']} rounds of {how['seconds']:g} s each"
     return [
         "**Step:** forward and gradient of both weight matrices; 5-30-3 network, Yin-Yang inputs, "
-        "cross-entropy of the outputs' first spikes, batch 256, float32. `_problem.py` makes the networks.",
+        "cross-entropy of the outputs' first spikes, float32. `_problem.py` makes the networks.",
         "**One thread:** each side is a process pinned to the same core (`sched_setaffinity`), with XLA's "
         "thread pools and the BLAS libraries set to one thread (`_harness.py`).",
         f"**Speed:** the sides take turns, {turns}: the median over rounds, the best single call in "
@@ -63,7 +68,8 @@ def _conventions(how: dict[str, Any]) -> list[str]:
         "**Compilation** includes tracing; **memory** is the peak of the whole process, compilation included.",
         "**Errors** are against a float64 oracle of the exact dynamics (`_oracle.py`): first spikes of the "
         "outputs over the batch (largest, median, in ms; in brackets how many are missing or too many, "
-        "if any), and the relative error of the gradient.",
+        "if any), and the relative error of the gradient. For EIF and Izhikevich's neurons it is our own "
+        "solution in float64 with the accurate defaults.",
     ]
 
 
@@ -111,13 +117,13 @@ def _goals(case: str, rows: list[Row]) -> list[str]:
     speed, compile_seconds, memory = (
         ours[name] for name in ("samples_per_second", "compile_seconds", "peak_memory_bytes")
     )
-    checks = [
-        (f">= {goal.samples_per_second:,.0f} samples/s", f"{speed:,.0f}", speed >= goal.samples_per_second),
-        (
-            f"compilation <= {MOST_COMPILE_SECONDS:g} s",
-            f"{compile_seconds:.1f} s",
-            compile_seconds <= MOST_COMPILE_SECONDS,
-        ),
+    checks = []
+    if goal.samples_per_second is not None:
+        wanted = goal.samples_per_second
+        checks.append((f">= {wanted:,.0f} samples/s", f"{speed:,.0f}", speed >= wanted))
+    least = goal.compile_seconds
+    checks += [
+        (f"compilation <= {least:g} s", f"{compile_seconds:.1f} s", compile_seconds <= least),
         (f"memory < {MOST_MEMORY_BYTES / 1e9:g} GB", f"{memory / 1e9:.2f} GB", memory < MOST_MEMORY_BYTES),
     ]
     for wanted, others, name in (

@@ -1,4 +1,7 @@
-"""Our side: the ODE method, closed form for LIF and a numerical solver for QIF (`python -m ours`)."""
+"""Our side: the ODE method, closed form for LIF and a numerical solver for the others (`python -m ours`).
+
+Its variant `reference` solves in float64 by the accurate defaults, writes what it found, and ends.
+"""
 
 from _harness import arguments, first_spike_loss, serve, use_one_thread
 
@@ -9,19 +12,31 @@ from math import isfinite  # noqa: E402
 import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
-from _problem import Problem  # noqa: E402
+import numpy as np  # noqa: E402
+from _problem import EIF as EIF_CONSTANTS  # noqa: E402
+from _problem import IZHIKEVICH, Problem  # noqa: E402
 from diffrax import Bosh3  # noqa: E402
 
 import saltation as st  # noqa: E402
-from saltation_neurons import LIF, QIF, AtMostOnce, Theta  # noqa: E402
+from saltation_neurons import EIF, LIF, QIF, AtMostOnce, Izhikevich, Theta  # noqa: E402
 from saltation_ode import ODE  # noqa: E402
 
 
 def main() -> None:
-    args = arguments(("ode",))
+    args = arguments(("ode", "reference"))
     problem = Problem.load(args.problem)
-    numerical = problem.model == "qif"
-    method = ODE(max_spikes=problem.room, solver=Bosh3(), step=1.0) if numerical else ODE(max_spikes=problem.room)
+    if args.variant == "reference":
+        write_reference(problem, args.out)
+        return
+    method, notes = ODE(max_spikes=problem.room), "defaults"
+    if problem.model != "lif":
+        # Upstrokes are cut into shorter steps, for which there must be room.
+        method, notes = ODE(max_spikes=problem.room, solver=Bosh3(), step=1.0, max_steps=250), "Bosh3, steps of 1 ms"
+    notes = f"max_spikes={problem.room}, {notes}"
+    serve(["saltation", "saltation-ode", "saltation-neurons"], problem, args.out, step_of(problem, method), notes)
+
+
+def step_of(problem: Problem, method: ODE):
     network = st.feedforward([5, 30, 3], neuron(problem), key=jax.random.key(0))
     loss = first_spike_loss(problem)
 
@@ -44,8 +59,15 @@ def main() -> None:
         # A sample that failed shows in the table as a wrong spike time.
         return value, jnp.where(good[:, None], first, jnp.inf), *gradient
 
-    notes = f"max_spikes={problem.room}, " + ("Bosh3, steps of 1 ms" if numerical else "defaults")
-    serve(["saltation", "saltation-ode", "saltation-neurons"], problem, args.out, step, notes)
+    return step
+
+
+def write_reference(problem: Problem, out) -> None:
+    jax.config.update("jax_enable_x64", True)
+    step = jax.jit(step_of(problem, ODE(max_spikes=problem.room)))
+    arrays = [jnp.asarray(x, jnp.float64) for x in (problem.w_in, problem.w_out, problem.times)]
+    loss, first, grad_in, grad_out = step(*arrays)
+    np.savez(out, first=first, loss=loss, grad_in=grad_in, grad_out=grad_out)
 
 
 def neuron(problem: Problem) -> st.AbstractNeuron:
@@ -54,6 +76,14 @@ def neuron(problem: Problem) -> st.AbstractNeuron:
         if not isfinite(problem.v_threshold):
             return Theta(**taus)
         return QIF(v_threshold=problem.v_threshold, v_reset=problem.v_reset, **taus)
+    if problem.model == "eif":
+        return EIF(
+            c_mem=problem.tau_mem, g_leak=1.0, tau_syn=problem.tau_syn, v_threshold=problem.v_threshold,
+            v_reset=problem.v_reset, **EIF_CONSTANTS,
+        )  # fmt: skip
+    if problem.model == "izhikevich":
+        v_init = IZHIKEVICH["c"]
+        return Izhikevich(tau_syn=problem.tau_syn, v_threshold=problem.v_threshold, v_init=v_init, **IZHIKEVICH)
     lif = LIF(
         tau_mem=problem.tau_mem,
         tau_syn=problem.tau_syn,

@@ -9,10 +9,11 @@ from math import atan, isfinite, pi  # noqa: E402
 import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
-from _problem import Problem  # noqa: E402
+from _problem import EIF as EIF_CONSTANTS  # noqa: E402
+from _problem import IZHIKEVICH, Problem  # noqa: E402
 from eventax.adjoint import EventPropAdjoint  # noqa: E402
 from eventax.evnn import FFEvNN  # noqa: E402
-from eventax.neuron_models import AMOS, LIF, QIF  # noqa: E402
+from eventax.neuron_models import AMOS, EIF, LIF, QIF, Izhikevich  # noqa: E402
 
 VARIANTS = ("checkpointed", "eventprop")
 
@@ -42,6 +43,14 @@ def _network(problem: Problem, adjoint) -> FFEvNN:
     if problem.model == "lif":
         neuron |= {"thresh": problem.v_threshold, "vreset": problem.v_reset}
         model = AMOS(LIF) if problem.once else LIF
+    elif problem.model == "eif":
+        neuron |= {"vT": EIF_CONSTANTS["v_rheobase"], "deltaT": EIF_CONSTANTS["slope"], "EL": EIF_CONSTANTS["v_leak"]}
+        neuron |= {"vreset": problem.v_reset, "v_peak": problem.v_threshold, "spike_time_tol": None}
+        model = EIF
+    elif problem.model == "izhikevich":
+        neuron = {"tau_syn": problem.tau_syn, "v_thresh": problem.v_threshold, "reset_grad_preserve": False}
+        neuron |= IZHIKEVICH
+        model = Izhikevich
     elif isfinite(problem.v_threshold):
         neuron |= {"thresh": phase(problem.v_threshold), "vreset": phase(problem.v_reset)}
         model = FiniteQIF
