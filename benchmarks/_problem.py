@@ -128,7 +128,7 @@ def _upstroke(model, into, out, tau_mem, tau_syn, v_threshold, v_reset, batch) -
     times, targets = _inputs(batch, latest=20.0)
     random = np.random.default_rng(2)
     return Problem(
-        model=model, tau_mem=tau_mem, tau_syn=tau_syn, v_threshold=v_threshold, v_reset=v_reset, t1=60.0, room=3,
+        model=model, tau_mem=tau_mem, tau_syn=tau_syn, v_threshold=v_threshold, v_reset=v_reset, t1=30.0, room=3,
         once=False, loss_tau=2.0, times=times, targets=targets, w_in=random.normal(*into, (5, 30)),
         w_out=random.normal(*out, (30, 3)),
     )  # fmt: skip

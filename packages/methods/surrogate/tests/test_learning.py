@@ -11,8 +11,8 @@ import saltation as st
 from saltation_surrogate import yinyang
 
 
-def accuracy_after(steps: int, *, hidden: int, step: float) -> tuple[float, float]:
-    """Validation accuracy of Yin-Yang before and after some steps of sign descent, in float32."""
+def accuracy_after(steps: int, *, hidden: int, step: float, memory: float = 0.0) -> tuple[float, float]:
+    """Validation accuracy of Yin-Yang before and after some steps along the sign of a mean gradient, in float32."""
     experiment = yinyang(hidden=hidden, step=step)
     data = st.get_dataset("yinyang")(validation_size=300)
     model = experiment.model(jax.random.key(0))
@@ -36,13 +36,16 @@ def accuracy_after(steps: int, *, hidden: int, step: float) -> tuple[float, floa
             each = lambda x, y: experiment.loss.function(*outputs(weights, x), y)  # noqa: E731
             return jnp.mean(jax.vmap(each)(x[rows], y[rows]))
 
-        def update(weights, n):
+        def update(carry, n):
+            weights, mean = carry
             rows = jax.random.randint(jax.random.fold_in(jax.random.key(1), n), (100,), 0, len(x))
             size = 0.05 * (1.0 - n / steps).astype(jnp.float32)
             gradient = jax.grad(loss)(weights, rows)
-            return jax.tree.map(lambda w, g: w - size * jnp.sign(g), weights, gradient), None
+            mean = jax.tree.map(lambda m, g: memory * m + (1.0 - memory) * g, mean, gradient)
+            return (jax.tree.map(lambda w, m: w - size * jnp.sign(m), weights, mean), mean), None
 
-        return jax.lax.scan(update, weights, jnp.arange(steps))[0]
+        mean = jax.tree.map(jnp.zeros_like, weights)
+        return jax.lax.scan(update, (weights, mean), jnp.arange(steps))[0][0]
 
     @jax.jit
     def accuracy(weights):
@@ -60,5 +63,5 @@ def test_some_steps_make_yin_yang_better():
 
 @pytest.mark.slow
 def test_yin_yang_is_learnt():
-    before, after = accuracy_after(1500, hidden=30, step=1.0)
+    before, after = accuracy_after(1500, hidden=30, step=1.0, memory=0.9)
     assert before < 0.6 and after > 0.9
