@@ -25,6 +25,8 @@ class Answer:
     loss: float
     grad_in: np.ndarray  # [5, 30]
     grad_out: np.ndarray  # [30, 3]
+    hidden: np.ndarray | None = None  # [batch, 30, room + 1], all spikes; the last column shows an overflow
+    output: np.ndarray | None = None  # [batch, 3, room + 1]
 
 
 def solve(problem: Problem) -> Answer:
@@ -44,13 +46,15 @@ def solve(problem: Problem) -> Answer:
     out_times = np.repeat(arrivals, n_out, axis=0)
     out_weights = np.tile(np.repeat(p.w_out, room, axis=0).T, (batch, 1))
     first, by_weight, by_time = _with_derivatives(p, out_times, out_weights, 1)
+    output = _neurons(p, out_times, out_weights, room).reshape(batch, n_out, room)
+
     loss, d_first = _loss(p, first.reshape(batch, n_out))
     by_weight = by_weight.reshape(batch, n_out, n_hidden, room)
     by_time = by_time.reshape(batch, n_out, n_hidden, room)
     grad_out = np.einsum("bk,bkjr->jk", d_first, by_weight)
     d_hidden = np.einsum("bk,bkjr->bjr", d_first, by_time)
     grad_in = np.einsum("bjr,bjri->ij", d_hidden, d_weight)
-    return Answer(first.reshape(batch, n_out), loss, grad_in, grad_out)
+    return Answer(first.reshape(batch, n_out), loss, grad_in, grad_out, hidden, output)
 
 
 def _loss(p: Problem, first: np.ndarray) -> tuple[float, np.ndarray]:
