@@ -10,6 +10,7 @@ import saltation as st
 
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port
+from ._rheobase import beyond_rheobase
 
 
 class QIFState(NamedTuple):
@@ -95,12 +96,6 @@ class QIF(st.AbstractODENeuron):
 
         **Raises:** `ValueError` for a drive that is known not to make it fire, `(v_crit - v_rest)^2 / 4` or less.
         """
-        square = drive - 0.25 * (self.v_crit - self.v_rest) ** 2
-        if isinstance(square, int | float) and square <= 0:
-            raise ValueError(
-                f"QIF.time_to_spike got drive={drive}; expected more than (v_crit - v_rest)^2 / 4 = {drive - square}, "
-                "below which it does not fire."
-            )
-        middle, width = 0.5 * (self.v_rest + self.v_crit), jnp.sqrt(square)
+        middle, width = beyond_rheobase("QIF", self.v_rest, self.v_crit, drive)
         ahead = jnp.arctan((self.v_threshold - middle) / width) - jnp.arctan((state.v - middle) / width)
         return self.tau_mem / width * ahead

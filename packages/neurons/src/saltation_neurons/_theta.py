@@ -12,6 +12,7 @@ import saltation as st
 
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port
+from ._rheobase import beyond_rheobase
 
 _LEAST = 1e-4  # of a square whose root is differentiated
 _HIGHEST = 1e3  # potential that is shown
@@ -128,12 +129,6 @@ class Theta(st.AbstractODENeuron):
 
         **Raises:** `ValueError` for a drive that is known not to make it fire, `(v_crit - v_rest)^2 / 4` or less.
         """
-        square = drive - 0.25 * (self.v_crit - self.v_rest) ** 2
-        if isinstance(square, int | float) and square <= 0:
-            raise ValueError(
-                f"Theta.time_to_spike got drive={drive}; expected more than (v_crit - v_rest)^2 / 4 = "
-                f"{drive - square}, below which it does not fire."
-            )
-        middle, width = 0.5 * (self.v_rest + self.v_crit), jnp.sqrt(square)
+        middle, width = beyond_rheobase("Theta", self.v_rest, self.v_crit, drive)
         phase = jnp.arctan2(state.y - middle * state.x, width * state.x)
         return self.tau_mem / width * (0.5 * math.pi - phase)
