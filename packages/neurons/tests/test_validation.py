@@ -97,7 +97,7 @@ def test_parameters_are_numbers_or_arrays(value):
 
 
 def test_traced_parameters_cannot_be_checked_and_are_let_through():
-    make = eqx.filter_jit(lambda tau: AdEx(3, tau_w=tau, v_reset=tau).init().v)
+    make = eqx.filter_jit(lambda tau: AdEx(3, tau_w=tau, v_reset=tau).init().w)
     assert make(jnp.array(-1.0)).shape == (3,)
 
 

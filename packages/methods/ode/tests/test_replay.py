@@ -55,9 +55,9 @@ def _same(one, other, rtol):
 MODELS = {
     "QIF": (QIF(2, tau_mem=jnp.array(10.0)), 12.0, ODE(max_spikes=6, rtol=1e-10, atol=1e-10), False),
     "QIF in a cycle": (QIF(2, tau_mem=jnp.array(10.0)), 12.0, ODE(max_spikes=6, rtol=1e-10, atol=1e-10), True),
-    "EIF": (EIF(2), 600.0, ODE(max_spikes=12), False),
-    "AdEx": (AdEx(2), 2500.0, ODE(max_spikes=6), False),
-    "Izhikevich": (Izhikevich(2), 25.0, ODE(max_spikes=6), False),
+    "EIF": (EIF(2), 600.0, ODE(max_spikes=12, rtol=1e-10, atol=1e-10), False),
+    "AdEx": (AdEx(2), 2500.0, ODE(max_spikes=6, rtol=1e-10, atol=1e-10), False),
+    "Izhikevich": (Izhikevich(2), 25.0, ODE(max_spikes=6, rtol=1e-10, atol=1e-10), False),
 }
 SLOW = ("EIF", "AdEx", "Izhikevich", "QIF in a cycle")
 

@@ -4,20 +4,28 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 import saltation as st
 
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port
+from ._upstroke import Upstroke
 
 
 class AdExState(NamedTuple):
-    """`v`: membrane potential in mV; `w`: adaptation current in pA; `i`: synaptic current in pA."""
+    """`z`: membrane potential in mV, on the scale that `AdEx` is solved on; `w`: adaptation current in pA; `i`:
+    synaptic current in pA.
+    """
 
-    v: Array
+    z: Array
     w: Array
     i: Array
+
+    @property
+    def membrane(self) -> tuple[str, ...]:
+        """The field that holds the membrane potential."""
+        return ("z",)
 
 
 class AdEx(st.AbstractODENeuron):
@@ -42,11 +50,13 @@ class AdEx(st.AbstractODENeuron):
       diverge: 0.4 us.
 
     Each is a Python number (fixed), or an array `[]` or of the population's shape (trainable). `v` starts at
-    `v_leak`, `w` at 0. The exponential is not clipped: an absurd `v` gives an infinite derivative, which a
-    solver must not step over.
+    `v_leak`, `w` at 0.
 
     **Raises:** `ValueError` for a capacitance, conductance, time constant or slope that is not positive, or a
     reset, leak potential or rheobase that is not below the threshold.
+
+    It is solved for `z = -slope log(1 + exp(-(v - v_corner) / slope))`, with `v_corner = v_rheobase + 3 slope`, as
+    `EIF` is: `z` reaches 0, where `v` is infinite, at a finite speed. `observe` gives `v`, and `at` the state at a `v`.
 
     Brette and Gerstner, Journal of Neurophysiology 94 (2005), equations 1-3; the values are those of its fit
     to a regular-spiking pyramidal cell, with an earlier cut-off (there 20 mV).
@@ -78,26 +88,33 @@ class AdEx(st.AbstractODENeuron):
         st.check_below("AdEx", "v_leak", self.v_leak, "v_threshold", self.v_threshold)
         st.check_below("AdEx", "v_rheobase", self.v_rheobase, "v_threshold", self.v_threshold)
 
+    def at(self, v: ArrayLike, w: ArrayLike = 0.0, i: ArrayLike = 0.0) -> AdExState:
+        """The state at a membrane potential `v` in mV and currents `w` and `i` in pA, of the population's shape."""
+        zero = jnp.zeros(self.shape)
+        return AdExState(zero + self._upstroke.scaled(jnp.asarray(v)), zero + w, zero + i)
+
     def init(self, *, key: PRNGKeyArray | None = None) -> AdExState:
-        return AdExState(jnp.zeros(self.shape) + self.v_leak, jnp.zeros(self.shape), jnp.zeros(self.shape))
+        return self.at(self.v_leak)
 
     def vector_field(self, t: Array, state: AdExState, current: Array) -> AdExState:
-        leak = -self.g_leak * (state.v - self.v_leak)
-        upstroke = self.g_leak * self.slope * jnp.exp((state.v - self.v_rheobase) / self.slope)
-        dv = (leak + upstroke - state.w + state.i + current) / self.c_mem
-        dw = (self.a * (state.v - self.v_leak) - state.w) / self.tau_w
-        di = -state.i / self.tau_syn
-        return AdExState(dv, dw, di)
+        above = self.observe(state) - self.v_leak
+        other = (-self.g_leak * above - state.w + state.i + current) / self.c_mem
+        dz = self._upstroke.derivative(state.z, other, self.g_leak / self.c_mem)
+        return AdExState(dz, (self.a * above - state.w) / self.tau_w, -state.i / self.tau_syn)
 
     def guard(self, state: AdExState) -> Array:
-        return state.v - self.v_threshold
+        return state.z - self._upstroke.scaled(self.v_threshold)
 
     def reset(self, state: AdExState, *, key: PRNGKeyArray | None = None) -> AdExState:
-        return AdExState(jnp.zeros_like(state.v) + self.v_reset, state.w + self.b, state.i)
+        return AdExState(jnp.zeros_like(state.z) + self._upstroke.scaled(self.v_reset), state.w + self.b, state.i)
 
     def receive(self, state: AdExState, kick: Array, port: str) -> AdExState:
         check_port("AdEx", port, ("current",))
-        return AdExState(state.v, state.w, state.i + kick)
+        return AdExState(state.z, state.w, state.i + kick)
 
     def observe(self, state: AdExState) -> Array:
-        return state.v
+        return self._upstroke.potential(state.z)
+
+    @property
+    def _upstroke(self) -> Upstroke:
+        return Upstroke(self.v_rheobase, self.slope)

@@ -4,19 +4,25 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 import saltation as st
 
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port
+from ._upstroke import Upstroke
 
 
 class EIFState(NamedTuple):
-    """`v`: membrane potential in mV; `i`: synaptic current in pA."""
+    """`z`: membrane potential in mV, on the scale that `EIF` is solved on; `i`: synaptic current in pA."""
 
-    v: Array
+    z: Array
     i: Array
+
+    @property
+    def membrane(self) -> tuple[str, ...]:
+        """The field that holds the membrane potential."""
+        return ("z",)
 
 
 class EIF(st.AbstractODENeuron):
@@ -40,11 +46,14 @@ class EIF(st.AbstractODENeuron):
       diverge: 2 us.
 
     Each is a Python number (fixed), or an array `[]` or of the population's shape (trainable). `v` starts at
-    `v_leak`. The exponential is not clipped: an absurd `v` gives an infinite derivative, which a solver must
-    not step over.
+    `v_leak`.
 
     **Raises:** `ValueError` for a capacitance, conductance, time constant or slope that is not positive, or a
     reset, leak potential or rheobase that is not below the threshold.
+
+    It is solved for `z = -slope log(1 + exp(-(v - v_corner) / slope))`, with `v_corner = v_rheobase + 3 slope`: about
+    `v - v_corner` below, and 0 at infinity, which it reaches at a finite speed, so that steps need not shorten there.
+    `observe` gives `v`, and `at` the state at a `v`.
 
     Fourcaud-Trocmé et al., Journal of Neuroscience 23 (2003), equation and values of the fit to the
     Wang-Buzsáki model. Its refractory period of 1.7 ms is `Refractory(EIF(30), 1.7)`.
@@ -72,25 +81,32 @@ class EIF(st.AbstractODENeuron):
         st.check_below("EIF", "v_leak", self.v_leak, "v_threshold", self.v_threshold)
         st.check_below("EIF", "v_rheobase", self.v_rheobase, "v_threshold", self.v_threshold)
 
+    def at(self, v: ArrayLike, i: ArrayLike = 0.0) -> EIFState:
+        """The state at a membrane potential `v` in mV and a synaptic current `i` in pA, of the population's shape."""
+        zero = jnp.zeros(self.shape)
+        return EIFState(zero + self._upstroke.scaled(jnp.asarray(v)), zero + i)
+
     def init(self, *, key: PRNGKeyArray | None = None) -> EIFState:
-        return EIFState(jnp.zeros(self.shape) + self.v_leak, jnp.zeros(self.shape))
+        return self.at(self.v_leak)
 
     def vector_field(self, t: Array, state: EIFState, current: Array) -> EIFState:
-        leak = -self.g_leak * (state.v - self.v_leak)
-        upstroke = self.g_leak * self.slope * jnp.exp((state.v - self.v_rheobase) / self.slope)
-        dv = (leak + upstroke + state.i + current) / self.c_mem
-        di = -state.i / self.tau_syn
-        return EIFState(dv, di)
+        leak = -self.g_leak * (self.observe(state) - self.v_leak)
+        dz = self._upstroke.derivative(state.z, (leak + state.i + current) / self.c_mem, self.g_leak / self.c_mem)
+        return EIFState(dz, -state.i / self.tau_syn)
 
     def guard(self, state: EIFState) -> Array:
-        return state.v - self.v_threshold
+        return state.z - self._upstroke.scaled(self.v_threshold)
 
     def reset(self, state: EIFState, *, key: PRNGKeyArray | None = None) -> EIFState:
-        return EIFState(jnp.zeros_like(state.v) + self.v_reset, state.i)
+        return EIFState(jnp.zeros_like(state.z) + self._upstroke.scaled(self.v_reset), state.i)
 
     def receive(self, state: EIFState, kick: Array, port: str) -> EIFState:
         check_port("EIF", port, ("current",))
-        return EIFState(state.v, state.i + kick)
+        return EIFState(state.z, state.i + kick)
 
     def observe(self, state: EIFState) -> Array:
-        return state.v
+        return self._upstroke.potential(state.z)
+
+    @property
+    def _upstroke(self) -> Upstroke:
+        return Upstroke(self.v_rheobase, self.slope)

@@ -1,6 +1,5 @@
 """Yin-Yang by the first spikes of neurons other than the leaky integrate-and-fire one. Times are in ms."""
 
-import math
 from typing import Any
 
 import diffrax
@@ -155,6 +154,6 @@ def _numerical(*, once: st.AbstractNeuron, hidden: int, step: float, **settings:
         neurons=once,
         encode=lambda x: st.latency(x, t_min=1.5, t_max=20.0, bias=(0.0, 20.0)),
         t1=80.0,
-        method=ODE(max_spikes=1, solver=diffrax.Bosh3(), step=step, max_steps=math.ceil(200 / step)),
+        method=ODE(max_spikes=1, solver=diffrax.Bosh3(), step=step),
         **settings,
     )
