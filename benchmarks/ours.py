@@ -38,12 +38,8 @@ def settings_of(model: str) -> tuple[dict, str]:
     """The method's settings, at which it is no less accurate than eventax is with its own."""
     if model == "lif":
         return {}, "defaults"
-    if model == "izhikevich":
-        return {"solver": Bosh3(), "rtol": 1e-3, "atol": 1e-3}, "Bosh3, rtol=atol=1e-3"
-    if model == "eif":
-        # Upstrokes are cut into shorter steps, for which there must be room.
-        return {"solver": Bosh3(), "step": 1.0, "max_steps": 150}, "Bosh3, steps of 1 ms"
-    return {"solver": Bosh3(), "step": 1.0}, "Bosh3, steps of 1 ms"
+    step = {"eif": 3.0, "izhikevich": 2.0}.get(model, 1.0)
+    return {"solver": Bosh3(), "step": step}, f"Bosh3, steps of {step:g} ms"
 
 
 def step_of(problem: Problem, method: ODE):

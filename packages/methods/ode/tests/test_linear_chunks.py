@@ -19,6 +19,7 @@ TABLE = FIXED[::-1] + 0.5
 # Three entries a chunk, one of them nowhere and one twice; a column for each place, or one for all.
 OWN = jnp.arange(CHUNKS * 6, dtype=jnp.int32).reshape(CHUNKS, 3, 2) % 7 - 1
 ROWS = OWN[..., :1]
+NEEDED = jnp.array(2)  # chunks: behind them there is nothing but zeros
 
 
 def _chunk(weight, carry, x, fixed, moving):
@@ -29,9 +30,11 @@ def _chunk(weight, carry, x, fixed, moving):
 
 
 def _ours(weight, table, start, xs):
-    still, moving = Tables({"own": FIXED}, {"own": OWN}), Tables({"rows": table}, {"rows": ROWS})
-    active = jnp.any(xs != 0, axis=1)
-    return linear_chunks(_chunk, weight, {"v": start}, xs, active, still=still, moving=moving)
+    def chunk(weight, carry, x, fixed, moving):
+        return _chunk(weight, carry, x[0], fixed, moving)
+
+    still, moving = Tables({"own": FIXED}, lambda x: {"own": x[1]}), Tables({"rows": table}, lambda x: {"rows": x[2]})
+    return linear_chunks(chunk, weight, {"v": start}, (xs, OWN, ROWS), NEEDED, still=still, moving=moving)
 
 
 def _scan(weight, table, start, xs):

@@ -23,7 +23,8 @@ def _step(size):
 
 def _ours(left, size):
     carry = {"left": left, "done": jnp.zeros((), bool)}
-    return loop_while(_step(size), carry, LENGTH, active=lambda carry: ~carry["done"])
+    carry, ys, _ = loop_while(_step(size), carry, LENGTH, active=lambda carry: ~carry["done"])
+    return carry, ys
 
 
 def _scan(left, size):
@@ -53,3 +54,14 @@ def test_a_batch_ends_with_its_last_sample():
         np.testing.assert_array_equal(ours["left"][sample], alone["left"])
         np.testing.assert_array_equal(i[sample][:needed], own_i[:needed])
         np.testing.assert_array_equal(left[sample][:needed], own_left[:needed])
+
+
+def test_it_says_how_many_iterations_there_were_for_any_sample():
+    def count(left, size):
+        carry = {"left": left, "done": jnp.zeros((), bool)}
+        return loop_while(_step(size), carry, LENGTH, active=lambda carry: ~carry["done"])[-1]
+
+    alone = [int(count(left, STEP[0])) for left in STARTS[0]]
+    assert alone == [2, 4]  # one more than it takes, to find that nothing is left
+    together = jax.vmap(count, in_axes=(0, None), out_axes=None)(STARTS[0], STEP[0])
+    assert together == 4

@@ -11,6 +11,7 @@ import saltation as st
 
 from ._loop import loop_while
 from ._record import iota
+from ._take import take
 
 
 def scan_in_chunks(step, carry, chunks, *, active, prepare=lambda xs: xs):
@@ -45,7 +46,8 @@ def loop_over_chunks(step, carry, length, chunk, *, active, start_of):
 
     It has no derivative, and room that is not needed costs no more than its zeros.
 
-    **Returns:** the last carry, the outputs in chunks, and `start_of(carry)` before each chunk.
+    **Returns:** the last carry, the outputs in chunks, `start_of(carry)` before each chunk, and how many chunks there
+    were, one number for all samples.
     """
     chunk = min(chunk, length)
 
@@ -53,8 +55,8 @@ def loop_over_chunks(step, carry, length, chunk, *, active, start_of):
         after, ys = short_scan(step, carry, i * chunk + iota(chunk))
         return after, (ys, start_of(carry))
 
-    carry, (ys, starts) = loop_while(run, carry, length // chunk, active=active)
-    return carry, ys, starts
+    carry, (ys, starts), number = loop_while(run, carry, length // chunk, active=active)
+    return carry, ys, starts, number
 
 
 def short_scan(step, carry, xs):
@@ -76,8 +78,15 @@ def in_chunks(xs: Any, chunk: int) -> Any:
 
 
 def entry_of(chunks: Any, index: Array) -> Any:
-    """The entries `index` of arrays in chunks."""
-    return jax.tree.map(lambda x: x[index // x.shape[1], index % x.shape[1]], chunks)
+    """The entries `index` of arrays in chunks; zeros for one that is outside of them."""
+
+    def entry(x):
+        shape = x.shape[2:]
+        # Chunks of one are left as they are: a reshape of a batch moves it to the front, and with it everything.
+        rows = x if x.shape[1] == 1 else x.reshape(-1, 1, *shape)
+        return take(rows, index.reshape(-1, 1, *(1 for _ in shape))).reshape(*index.shape, *shape)
+
+    return jax.tree.map(entry, chunks)
 
 
 def padded_length(length: int, chunk: int) -> int:

@@ -81,7 +81,7 @@ def derivative(
     # Of the arrivals, a chunk needs a few entries; the rest of what moves it is handed to it as a whole.
     arriving = [name for name, arrivals in component.arrivals.items() if arrivals.time.shape[0] > 0]
     tables, table_directions = _tables(component.arrivals, arriving), _tables(directions.arrivals, arriving)
-    entries = _entries(component, found.record, tables)
+    entries = _entries(component, tables)
     rest = _without_arrivals(moving)
     varying = _where_given(table_directions)
 
@@ -116,16 +116,15 @@ def derivative(
         (_, _, *carry), ys = short_scan(step, carry, (record, *events))
         return tuple(carry), ys
 
-    active = jnp.any(found.record.kind != Kind.IDLE, axis=1)
     carry = _Carry(nothing, state, drive, sent), samples
     (last, samples), (ends, states) = linear_chunks(
         chunk,
         _without_arrivals(directions),
         carry,
         (found.record, found.starts),
-        active,
+        found.chunks,
         still=Tables(tables, entries),
-        moving=Tables(table_directions, eqx.filter(entries, varying)),
+        moving=Tables(table_directions, lambda x: eqx.filter(entries(x), varying)),
     )
     if stored:
         samples = entry_of(states, found.sampled)
@@ -137,7 +136,7 @@ def _spike_tangents(found: Found, ends: Array) -> dict[str, Array]:
     times = {}
     for name, iteration in found.iteration.items():
         spiked = jnp.isfinite(found.times[name])
-        times[name] = jnp.where(spiked, entry_of(ends, jnp.where(spiked, iteration, 0)), 0.0)
+        times[name] = entry_of(ends, jnp.where(spiked, iteration, -1))
     return times
 
 
@@ -154,21 +153,30 @@ def _where_given(tree: Any) -> Any:
     return jax.tree.map(lambda x: x is not None, tree, is_leaf=lambda x: x is None)
 
 
-def _entries(component: Component, record: Record, tables: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Which entries of its tables each iteration needs, `-1` for none."""
+def _entries(component: Component, tables: dict[str, tuple[Any, ...]]) -> Callable[[Any], dict[str, tuple[Any, ...]]]:
+    """Which entries of its tables a chunk needs, by its record; `-1` for none."""
     kinds = Kinds(len(component.neurons), len(component.links))
-    entries = {}
-    for p, name in enumerate(component.neurons):
-        if name not in tables:
-            continue
-        entry = jnp.where(record.kind == kinds.arrival(p), record.slot, -1)
-        if component.arrivals[name].own_order:
-            here = record.which[..., None] == iota(component.size(name))[None, None, :]
-            entry = wide = jnp.where(here, entry[..., None], -1)
-        else:
-            wide = entry[..., None]
-        _, *others = tables[name]
-        entries[name] = (entry, *jax.tree.map(lambda _, wide=wide: wide, tuple(others)))
+    arriving = {
+        name: (
+            kinds.arrival(p),
+            component.size(name) if component.arrivals[name].own_order else None,
+            jax.tree.map(lambda _: True, tables[name][1:]),
+        )
+        for p, name in enumerate(component.neurons)
+        if name in tables
+    }
+
+    def entries(x):
+        record, _ = x
+        found = {}
+        for name, (arrival, size, others) in arriving.items():
+            entry = jnp.where(record.kind == arrival, record.slot, -1)
+            wide = entry[:, None]
+            if size is not None:
+                entry = wide = jnp.where(record.which[:, None] == iota(size)[None], wide, -1)
+            found[name] = (entry, *jax.tree.map(lambda _, wide=wide: wide, others))
+        return found
+
     return entries
 
 

@@ -41,6 +41,7 @@ class Found(NamedTuple):
     iteration: dict[str, Array]  # [n, max_spikes], the entry of the record that holds the spike
     count: dict[str, Array]  # [n]
     starts: Start
+    chunks: Array  # [], how many of them something happens in, for any sample
     states: dict[str, Any] | None  # before each iteration, leaves [C, c, n]; `None` unless samples are taken of them
     final: dict[str, Any]
     sampled: Array  # [S], the entry of the record that holds the sample

@@ -14,17 +14,19 @@ from jax import lax
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Int
 
-from ._record import iota
 from ._take import add_into, take, taken_shape
 
 
 class Tables(NamedTuple):
-    """Arrays `[N, *t]` and of which entries a chunk needs which: `[C, M, *e]` for each, as in `take`."""
+    """Arrays `[N, *t]`, and which entries of each a chunk needs: `entries(x)` is `[M, *e]` for each, as in `take`."""
 
     values: Any
-    entries: Any
+    entries: Callable[[Any], Any]
+
+
+_NONE = Tables((), lambda x: ())
 
 
 def linear_chunks(
@@ -32,46 +34,41 @@ def linear_chunks(
     linear: Any,
     carry: Any,
     xs: Any,
-    active: Bool[Array, " C"],
+    number: Int[Array, ""],
     *,
-    still: Tables = Tables((), ()),
-    moving: Tables = Tables((), ()),
+    still: Tables = _NONE,
+    moving: Tables = _NONE,
 ) -> Any:
-    """`lax.scan` of `chunk(linear, carry, x, still, moving) -> carry, y` up to the last chunk that is `active`.
+    """`lax.scan` of `chunk(linear, carry, x, still, moving) -> carry, y` through the first `number` chunks.
 
     `chunk` is linear in `linear`, `carry` and the entries of the tables `moving` together; it has no derivative by
-    `xs`, the entries of the tables `still` or what it closes over. Under `jax.vmap` all samples end together. Outputs
-    of chunks that are not needed are zeros.
+    `xs`, the entries of the tables `still` or what it closes over. A batch goes through as many as any of its samples
+    needs. Outputs of further chunks are zeros.
 
     What each chunk adds to the cotangent of `linear` is as large as that, and what it adds to the cotangent of a table
     only as large as its entries.
     """
     first = jax.tree.map(lambda x: x[0], xs)
-    rows = _row_shapes(*still), _row_shapes(*moving)
+    indices = tuple(jax.eval_shape(tables.entries, first) for tables in (still, moving))
+    rows = (_row_shapes(tables.values, index) for tables, index in zip((still, moving), indices))
     traced, (_, y) = jax.make_jaxpr(chunk, return_shape=True)(linear, carry, first, *rows)
-    leaves = [list(traced.consts), *map(jax.tree.leaves, (linear, carry, xs, *still, *moving))]
+    leaves = [list(traced.consts), *map(jax.tree.leaves, (linear, carry, xs, still.values, moving.values))]
     split = len(leaves[2])
+    structure = jax.tree.structure(xs)
 
     def flat(consts, linear, carry, x, still, moving):
         outs = jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, consts))(*linear, *carry, *x, *still, *moving)
         return outs[:split], outs[split:]
 
+    def entries(x):
+        x = jax.tree.unflatten(structure, x)
+        return [jax.tree.leaves(tables.entries(x)) for tables in (still, moving)]
+
     stored = tuple((x.shape, x.dtype) for x in jax.tree.leaves(y))
-    outs = _loop.bind(needed(active), *sum(leaves, []), chunk=flat, sizes=tuple(map(len, leaves)), stored=stored)
+    how = {"chunk": flat, "entries": entries, "sizes": tuple(map(len, leaves)), "stored": stored}
+    outs = _loop.bind(number, *sum(leaves, []), **how)
     parts = (carry, outs[:split]), (y, outs[split:])
     return tuple(jax.tree.unflatten(jax.tree.structure(tree), values) for tree, values in parts)
-
-
-@jax.custom_batching.custom_vmap
-def needed(active: Bool[Array, " C"]) -> Array:
-    """How many chunks there are up to the last active one of any sample."""
-    return jnp.max(jnp.where(active, iota(active.shape[0]) + 1, 0))
-
-
-@needed.def_vmap
-def _needed_of_batch(axis_size, in_batched, active):
-    del axis_size
-    return needed(jnp.any(active, axis=0) if in_batched[0] else active), False
 
 
 _loop = Primitive("ode_linear_chunks")
@@ -86,9 +83,7 @@ class _Parts(NamedTuple):
     carry: Any
     xs: Any
     still: Any
-    still_entries: Any
     moving: Any
-    moving_entries: Any
 
     @staticmethod
     def of(operands, sizes) -> "_Parts":
@@ -103,49 +98,52 @@ def _at(xs, i):
     return [lax.dynamic_index_in_dim(x, i, keepdims=False) for x in xs]
 
 
-def _taken(tables, entries, i):
-    return [take(table, index) for table, index in zip(tables, _at(entries, i), strict=True)]
+def _taken(tables, entries):
+    return [take(table, index) for table, index in zip(tables, entries, strict=True)]
 
 
 def _row_shapes(tables, entries):
     """The shapes of what one chunk takes from each table."""
 
     def shape(table, index):
-        return jax.ShapeDtypeStruct(taken_shape(table.shape, index.shape[1:]), table.dtype)
+        return jax.ShapeDtypeStruct(taken_shape(table.shape, index.shape), table.dtype)
 
     return jax.tree.map(shape, tables, entries)
 
 
-def _run(number, *operands, chunk, sizes, stored):
+def _run(number, *operands, chunk, entries, sizes, stored):
     parts = _Parts.of(operands, sizes)
     length = parts.xs[0].shape[0]
     ys = [jnp.zeros((length, *shape), dtype) for shape, dtype in stored]
 
     def body(loop):
         i, carry, ys = loop
-        still = _taken(parts.still, parts.still_entries, i)
-        moving = _taken(parts.moving, parts.moving_entries, i)
-        carry, y = chunk(parts.consts, parts.linear, carry, _at(parts.xs, i), still, moving)
+        x = _at(parts.xs, i)
+        rows = (_taken(*each) for each in zip((parts.still, parts.moving), entries(x)))
+        carry, y = chunk(parts.consts, parts.linear, carry, x, *rows)
         return i + 1, carry, [lax.dynamic_update_index_in_dim(all_, one, i, 0) for all_, one in zip(ys, y)]
 
     _, carry, ys = lax.while_loop(lambda loop: loop[0] < number, body, (jnp.zeros_like(number), parts.carry, ys))
     return [*carry, *ys]
 
 
-def _abstract(number, *operands, chunk, sizes, stored):
-    del number, chunk
+def _abstract(number, *operands, chunk, entries, sizes, stored):
+    del number, chunk, entries
     parts = _Parts.of(operands, sizes)
     length = parts.xs[0].shape[0]
     carry = [ShapedArray(x.shape, x.dtype) for x in parts.carry]
     return carry + [ShapedArray((length, *shape), dtype) for shape, dtype in stored]
 
 
-def _batched(operands, dims, *, chunk, sizes, stored):
+def _batched(operands, dims, *, chunk, entries, sizes, stored):
     number, *operands = operands
+    if dims[0] is not None:
+        # Samples that were searched one by one: all go on together, and do nothing where they have ended.
+        number = jnp.max(number)
     (size,) = {x.shape[dim] for x, dim in zip(operands, dims[1:], strict=True) if dim is not None}
     parts = _Parts.of(list(zip(operands, dims[1:], strict=True)), sizes)
-    # The batch first; behind the axis over chunks where there is one, and last in tables and their entries. A carry
-    # always becomes the batch's own.
+    # The batch first; behind the axis over chunks where there is one, and behind that over entries in tables and what
+    # says which. A carry always becomes the batch's own.
     consts, linear, xs = (
         [x if dim is None else jnp.moveaxis(x, dim, place) for x, dim in part]
         for part, place in ((parts.consts, 0), (parts.linear, 0), (parts.xs, 1))
@@ -153,31 +151,37 @@ def _batched(operands, dims, *, chunk, sizes, stored):
     carry = [
         jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in parts.carry
     ]
-    tables = [[x[..., None] if dim is None else jnp.moveaxis(x, dim, -1) for x, dim in part] for part in parts[4:]]
-    own = [
-        [None if table[1] is None and index[1] is None else 0 for table, index in zip(*part, strict=True)]
-        for part in (parts[4:6], parts[6:8])
+    tables = [
+        [x[:, None] if dim is None else jnp.moveaxis(x, dim, 1) for x, dim in part]
+        for part in (parts.still, parts.moving)
     ]
     axes = [[None if dim is None else 0 for _, dim in part] for part in (parts.consts, parts.linear, parts.xs)]
+    shared = all(axis is None for axis in axes[2])
+    own = [[None if shared and dim is None else 0 for _, dim in part] for part in (parts.still, parts.moving)]
     vmapped = jax.vmap(chunk, in_axes=(axes[0], axes[1], 0, axes[2], *own))
 
     def each(consts, linear, carry, x, *rows):
         rows = [
-            [row[..., 0] if axis is None else jnp.moveaxis(row, -1, 0) for row, axis in zip(part, of, strict=True)]
+            [row[:, 0] if axis is None else jnp.moveaxis(row, 1, 0) for row, axis in zip(part, of, strict=True)]
             for part, of in zip(rows, own, strict=True)
         ]
         return vmapped(consts, linear, carry, x, *rows)
 
+    def entries_of_each(x):
+        if shared:
+            return jax.tree.map(lambda index: index[:, None], entries(x))
+        return jax.vmap(entries, in_axes=(axes[2],), out_axes=1)(x)
+
     stored = tuple(((size, *shape), dtype) for shape, dtype in stored)
     operands = *consts, *linear, *carry, *xs, *sum(tables, [])
-    outs = _loop.bind(number, *operands, chunk=each, sizes=sizes, stored=stored)
+    outs = _loop.bind(number, *operands, chunk=each, entries=entries_of_each, sizes=sizes, stored=stored)
     return outs, [0] * sizes[2] + [1] * (len(outs) - sizes[2])
 
 
 def _differentiated(primals, tangents, *, sizes, **how):
     number, *operands = primals
     parts, directions = _Parts.of(operands, sizes), _Parts.of(tangents[1:], sizes)
-    still = (directions.consts, directions.xs, directions.still, directions.still_entries, directions.moving_entries)
+    still = (directions.consts, directions.xs, directions.still)
     if not all(type(t) is ad.Zero for part in still for t in part):
         raise TypeError("ODE has first derivatives only: the derivative of its derivative is not defined.")
     along = parts._replace(
@@ -189,7 +193,7 @@ def _differentiated(primals, tangents, *, sizes, **how):
     return outs, _loop.bind(number, *sum(along, []), sizes=sizes, **how)
 
 
-def _transposed(cotangents, number, *operands, chunk, sizes, stored):
+def _transposed(cotangents, number, *operands, chunk, entries, sizes, stored):
     del stored
     parts = _Parts.of(operands, sizes)
     zeros = lambda x: jnp.zeros(x.aval.shape, x.aval.dtype) if ad.is_undefined_primal(x) else x  # noqa: E731
@@ -199,8 +203,9 @@ def _transposed(cotangents, number, *operands, chunk, sizes, stored):
 
     def body(loop):
         i, by_linear, by_tables, by_carry = loop
-        x, still = _at(parts.xs, i), _taken(parts.still, parts.still_entries, i)
-        moving = _taken(tables, parts.moving_entries, i)
+        x = _at(parts.xs, i)
+        still_entries, moving_entries = entries(x)
+        still, moving = _taken(parts.still, still_entries), _taken(tables, moving_entries)
 
         def one(linear, carry, moving):
             return chunk(parts.consts, linear, carry, x, still, moving)
@@ -208,8 +213,7 @@ def _transposed(cotangents, number, *operands, chunk, sizes, stored):
         _, pull = jax.vjp(one, linear, carry, moving)
         more, by_carry, by_rows = pull((by_carry, _at(by_ys, i)))
         by_linear = [old + new for old, new in zip(by_linear, more, strict=True)]
-        entries = _at(parts.moving_entries, i)
-        by_tables = [add_into(*each) for each in zip(by_tables, by_rows, entries, strict=True)]
+        by_tables = [add_into(*each) for each in zip(by_tables, by_rows, moving_entries, strict=True)]
         return i - 1, by_linear, by_tables, by_carry
 
     loop = number - 1, linear, tables, by_carry

@@ -18,11 +18,13 @@ from jax.interpreters import batching, mlir
 
 def loop_while(
     step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, length: int, *, active: Callable[[Any], Any]
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, Any]:
     """`lax.scan(step, carry, arange(length))`, up to the first iteration before which `active(carry)` does not hold.
 
     Under `jax.vmap` it goes on until it holds for no sample. It has no derivative. Outputs of iterations that are not
     needed are zeros. `active` may depend on its argument alone.
+
+    **Returns:** the last carry, the outputs, and how many iterations there were, one number for all samples.
     """
     carry = jax.tree.map(jnp.asarray, carry)
     traced, (_, y) = jax.make_jaxpr(step, return_shape=True)(carry, jax.ShapeDtypeStruct((), jnp.int32))
@@ -44,7 +46,8 @@ def loop_while(
         number=number,
         stored=tuple(((length, *x.shape), x.dtype) for x in jax.tree.leaves(y)),
     )
-    return tree.unflatten(outs[:number]), jax.tree.unflatten(jax.tree.structure(y), outs[number:])
+    *outs, ended = outs
+    return tree.unflatten(outs[:number]), jax.tree.unflatten(jax.tree.structure(y), outs[number:]), ended
 
 
 _loop = Primitive("ode_loop_while")
@@ -66,14 +69,15 @@ def _run(*operands, step, active, number, stored):
         return i + 1, carry, [lax.dynamic_update_index_in_dim(all_, one, i, 0) for all_, one in zip(ys, y)]
 
     first = jnp.zeros((), jnp.int32)
-    _, carry, ys = lax.while_loop(lambda loop: (loop[0] < length) & active(loop[1]), body, (first, carry, ys))
-    return [*carry, *ys]
+    ended, carry, ys = lax.while_loop(lambda loop: (loop[0] < length) & active(loop[1]), body, (first, carry, ys))
+    return [*carry, *ys, ended]
 
 
 def _abstract(*operands, step, active, number, stored):
     del step, active
     carry = operands[len(operands) - number :]
-    return [ShapedArray(x.shape, x.dtype) for x in carry] + [ShapedArray(*each) for each in stored]
+    outs = [ShapedArray(x.shape, x.dtype) for x in carry] + [ShapedArray(*each) for each in stored]
+    return [*outs, ShapedArray((), jnp.dtype(jnp.int32))]
 
 
 def _batched(operands, dims, *, step, active, number, stored):
@@ -91,7 +95,7 @@ def _batched(operands, dims, *, step, active, number, stored):
         number=number,
         stored=tuple(((shape[0], size, *shape[1:]), dtype) for shape, dtype in stored),
     )
-    return outs, [0] * number + [1] * len(stored)
+    return outs, [0] * number + [1] * len(stored) + [None]
 
 
 _loop.def_impl(_run)

@@ -52,7 +52,7 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
     def start_of(carry):
         return Start(carry.state, {name: carry.drive[name] for name in stepped})
 
-    carry, (record, states), starts = loop_over_chunks(
+    carry, (record, states), starts, chunks = loop_over_chunks(
         step, carry, length, chunk, active=lambda carry: ~carry.finished, start_of=start_of
     )
     if sampling and not storing:
@@ -64,6 +64,7 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
         iteration=carry.iteration,
         count=carry.count,
         starts=starts,
+        chunks=chunks,
         states=states,
         final=carry.state,
         sampled=carry.sampled,

@@ -66,8 +66,7 @@ def follow_slices(
         return tuple(carry), ()
 
     carry = _Carry(v, i, jnp.zeros_like(found.times)), (nothing, nothing) if number else ()
-    active = jnp.any(found.record.real, axis=1)
-    (last, samples), _ = linear_chunks(chunk, directions, carry, (found.record, found.starts), active)
+    (last, samples), _ = linear_chunks(chunk, directions, carry, (found.record, found.starts), found.chunks)
     return SliceValues(last.sent, samples, (last.v, last.i))
 
 

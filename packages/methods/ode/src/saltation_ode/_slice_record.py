@@ -32,6 +32,7 @@ class SlicesFound(NamedTuple):
 
     record: Slices  # [C, c, ...]
     starts: tuple[Array, Array]  # v and i before each chunk, [C, n]
+    chunks: Array  # [], how many of them something happens in, for any sample
     times: Array  # [n * max_spikes], `inf` where there is no spike
     ready: Array  # [n * max_spikes], the end of the slice of each
     final: tuple[Array, Array]  # v and i at the end, [n]

@@ -49,7 +49,7 @@ def search_slices(layer: SliceLayer) -> SlicesFound:
     width = layer.rooms.external + layer.rooms.internal * (len(layer.links) if layer.own_order else 1)
     chunk = min(max(8, _CHUNK_FLOATS // (width * layer.size)), 64)
     length = padded_length(layer.rooms.slices, chunk)
-    carry, record, starts = loop_over_chunks(
+    carry, record, starts, chunks = loop_over_chunks(
         lambda carry, _: _slice(layer, carry),
         _start(layer),
         length,
@@ -64,7 +64,7 @@ def search_slices(layer: SliceLayer) -> SlicesFound:
     flags = Flags(carry.full, unfinished & ~short, jnp.zeros((), bool), above, short)
     final = carry.v, carry.i
     found = carry.times, carry.ready, final, carry.samples, carry.count, carry.min_slope, carry.flat
-    return SlicesFound(record, starts, *found, flags)
+    return SlicesFound(record, starts, chunks, *found, flags)
 
 
 def _start(layer: SliceLayer) -> _Carry:

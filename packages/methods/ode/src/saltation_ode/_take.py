@@ -1,7 +1,8 @@
 """Reading entries of tables, and adding to them: a gather, and its transpose as a sum into what is there.
 
 JAX's own transpose would write into zeros, once for each part of the entries, and through lists of indices with one
-column for each axis of the batch. Here the samples of a batch lie side by side, so that a place is one number.
+column for each axis of the batch. Here the samples of a batch lie side by side, behind the axis of entries as loops
+store them, so that a place is one number and nothing is moved.
 """
 
 import math
@@ -60,21 +61,21 @@ def _write(table: Array, rows: Array, index: Array) -> Array:
     return table.reshape(-1).at[_places(table, index)].add(rows.reshape(-1), mode="drop").reshape(table.shape)
 
 
-def _last(x: Array, dim: int | None) -> Array:
-    """The batch as the last axis; one that is 1 long where there is none."""
-    return x[..., None] if dim is None else jnp.moveaxis(x, dim, -1)
+def _behind(x: Array, dim: int | None) -> Array:
+    """The batch as the axis behind that of the entries; one that is 1 long where there is none."""
+    return x[:, None] if dim is None else jnp.moveaxis(x, dim, 1)
 
 
 def _take_batched(operands, dims):
-    table, index = (_last(x, dim) for x, dim in zip(operands, dims, strict=True))
-    return _take.bind(table, index), index.ndim - 1
+    table, index = (_behind(x, dim) for x, dim in zip(operands, dims, strict=True))
+    return _take.bind(table, index), 1
 
 
 def _add_batched(operands, dims):
     (size,) = {x.shape[dim] for x, dim in zip(operands, dims, strict=True) if dim is not None}
-    table, rows, index = (_last(x, dim) for x, dim in zip(operands, dims, strict=True))
-    table, rows = (jnp.broadcast_to(x, (*x.shape[:-1], size)) for x in (table, rows))
-    return _add.bind(table, rows, index), table.ndim - 1
+    table, rows, index = (_behind(x, dim) for x, dim in zip(operands, dims, strict=True))
+    table, rows = (jnp.broadcast_to(x, (x.shape[0], size, *x.shape[2:])) for x in (table, rows))
+    return _add.bind(table, rows, index), 1
 
 
 def _take_transposed(cotangent, table, index):
