@@ -8,6 +8,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 import saltation as st
 
+from ._bounds import at_least
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port
 
@@ -93,7 +94,7 @@ class Izhikevich(st.AbstractODENeuron):
     def vector_field(self, t: Array, state: IzhikevichState, current: Array) -> IzhikevichState:
         square = state.z**2
         # Behind infinity z goes on, and u as if v stayed where it is well above the threshold.
-        left = jnp.maximum(1.0 - square, 0.0)
+        left = at_least(1.0 - square, 0.0)
         drive = _LEAST - state.u + state.i + current
         dz = (2.0 * _CURVATURE * _WIDTH * square + drive * left**2 / (2.0 * _WIDTH)) / (1.0 + square)
         v = _potential(state.z, least=0.5 * (1.0 - _scaled(self.v_threshold) ** 2))
@@ -119,4 +120,4 @@ def _scaled(v: ArrayLike) -> Array:
 
 
 def _potential(z: Array, least: ArrayLike) -> Array:
-    return _MIDDLE + 2.0 * _WIDTH * z / jnp.maximum(1.0 - z**2, least)
+    return _MIDDLE + 2.0 * _WIDTH * z / at_least(1.0 - z**2, least)

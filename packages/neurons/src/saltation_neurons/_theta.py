@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 import saltation as st
 
+from ._bounds import at_least
 from ._parameters import Parameter, as_parameter
 from ._ports import check_port
 from ._rheobase import beyond_rheobase
@@ -35,7 +36,7 @@ class ThetaState(NamedTuple):
     @property
     def v(self) -> Array:
         """The membrane potential, `y / x`, cut off at 1000 on its way to a spike and from it."""
-        return self.y / jnp.maximum(self.x, jnp.abs(self.y) / _HIGHEST)
+        return self.y / at_least(self.x, jnp.abs(self.y) / _HIGHEST)
 
     @property
     def theta(self) -> Array:
@@ -97,7 +98,7 @@ class Theta(st.AbstractODENeuron):
         x, y, i = state
         # Any multiple of (x, y) will do. This one neither grows nor decays where the current acts alone.
         half = 0.5 * (self.v_crit - self.v_rest)
-        growth = half - jnp.sqrt(jnp.maximum(half**2 - current, _LEAST))
+        growth = half - jnp.sqrt(at_least(half**2 - current, _LEAST))
         dx = (self.v_rest + growth) * x - y
         dy = (self.v_rest * self.v_crit + i + current) * x + (growth - self.v_crit) * y
         return ThetaState(dx / self.tau_mem, dy / self.tau_mem, -i / self.tau_syn)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ._bounds import at_least
 from ._parameters import Parameter
 
 _CORNER = 3.0  # slopes above the rheobase
@@ -29,7 +30,7 @@ class Upstroke(NamedTuple):
 
     def potential(self, z: Array) -> Array:
         """`v` for `z`; behind infinity a large one."""
-        return self._corner + z - self.slope * jnp.log(jnp.maximum(self._below(z), jnp.finfo(z.dtype).eps))
+        return self._corner + z - self.slope * jnp.log(at_least(self._below(z), jnp.finfo(z.dtype).eps))
 
     def derivative(self, z: Array, other: Array, rate: Parameter) -> Array:
         """`dz/dt`, from what else moves the potential."""
@@ -42,4 +43,4 @@ class Upstroke(NamedTuple):
 
     def _below(self, z: Array) -> Array:
         """`dz/dv`: 1 well below the corner, 0 at infinity."""
-        return jnp.maximum(-jnp.expm1(z / self.slope), 0.0)
+        return at_least(-jnp.expm1(z / self.slope), 0.0)
