@@ -1,16 +1,19 @@
 """What both sides of the equilibrium benchmark share: cases, numbers, and how a side is timed.
 
 A side answers each line on its standard input, a number of seconds, with the processor time of its steps; a last line
-"values" with what it computed and its peak memory. Processor time of one thread is what a step would take on an idle
-core, however busy the machine is.
+"values" with what it computed and its memory. Processor time of one thread is what a step would take on an idle core,
+however busy the machine is.
 """
 
+import ctypes
+import gc
 import json
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,16 +60,24 @@ def draw(case: Case) -> dict[str, np.ndarray]:
     }
 
 
-def serve(step: Callable[[], Any], values: Callable[[], dict[str, np.ndarray]], notes: str) -> None:
-    """Answers as described above; `step()` is one loss with its gradients, `values()` the same as arrays."""
+def resident() -> int:
+    """The bytes of memory that this process holds now."""
+    return _status("VmRSS")
+
+
+def serve(step: Callable[[], Any], values: Callable[[], dict[str, np.ndarray]], notes: str, *, libraries: int) -> None:
+    """Answers as described above; `step()` is one loss with its gradients, `values()` the same as arrays.
+
+    `libraries` are the bytes that were resident once everything was imported.
+    """
     step()
     print(json.dumps({"notes": notes}), flush=True)
     for line in sys.stdin:
         if line.strip() == "values":
-            scale = 1 if sys.platform == "darwin" else 1024
+            process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            memory = {"process": process, "beyond_libraries": process - libraries, "step": _memory_of(step)}
             found = {name: np.asarray(array).tolist() for name, array in values().items()}
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-            print(json.dumps({"peak_memory_bytes": peak, "values": found}), flush=True)
+            print(json.dumps({"memory_bytes": memory, "values": found}), flush=True)
             return
         seconds, times = float(line), []
         while sum(times) < seconds or len(times) < 2:
@@ -74,3 +85,19 @@ def serve(step: Callable[[], Any], values: Callable[[], dict[str, np.ndarray]], 
             step()
             times.append(time.process_time() - start)
         print(json.dumps({"median": statistics.median(times), "best": min(times), "calls": len(times)}), flush=True)
+
+
+def _memory_of(step: Callable[[], Any]) -> int:
+    """The bytes that a step needs for as long as it runs, beyond what the process holds between two of them."""
+    gc.collect()
+    # What was freed goes back to the system, or a step would find it there and seem to need nothing.
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    before = resident()
+    Path("/proc/self/clear_refs").write_text("5")  # The peak starts anew.
+    step()
+    return _status("VmHWM") - before
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))

@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import torch
-from _equilibrium_problem import BATCH, CASES, THRESHOLD, draw, serve
+from _equilibrium_problem import BATCH, CASES, THRESHOLD, draw, resident, serve
 from torch.nn import functional as F
 
 RANK, STEPS, TOLERANCE = 27, 30, 2e-10
 
 
 def main() -> None:
+    libraries = resident()
     torch.set_num_threads(1)
     case = CASES[sys.argv[1]]
     arrays = draw(case)
@@ -69,7 +70,7 @@ def main() -> None:
         undo = (2, 3, 1, 0) if case.convolutional else (1, 0)
         return {"loss": loss, "into": d_into.transpose(undo), "back": d_back.transpose(undo), "out": d_out.T}
 
-    serve(step, values, f"PyTorch {torch.__version__}, Broyden")
+    serve(step, values, f"PyTorch {torch.__version__}, Broyden", libraries=libraries)
 
 
 def broyden(function, x: torch.Tensor) -> torch.Tensor:

@@ -16,10 +16,7 @@ from ._charge import if_flow as if_flow
 from ._charge import if_hits as if_hits
 from ._charge import if_root as if_root
 from ._connection import Connection as Connection
-from ._convolution import AbstractImageSynapse as AbstractImageSynapse
-from ._convolution import AvgPool2d as AvgPool2d
 from ._convolution import Conv2d as Conv2d
-from ._convolution import ConvTranspose2d as ConvTranspose2d
 from ._current import Current as Current
 from ._dataset import Dataset as Dataset
 from ._dataset import Split as Split
@@ -49,6 +46,7 @@ from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
 from ._first_spike_experiment import first_spike_experiment as first_spike_experiment
+from ._image_synapse import AbstractImageSynapse as AbstractImageSynapse
 from ._in_the_loop import InTheLoop as InTheLoop
 from ._losses import COST_OF_SILENCE as COST_OF_SILENCE
 from ._losses import fill_silent as fill_silent
@@ -95,6 +93,7 @@ from ._plugins._lookup import get_method as get_method
 from ._plugins._lookup import get_neuron as get_neuron
 from ._plugins._lookup import get_recipe as get_recipe
 from ._plugins._lookup import get_report as get_report
+from ._pooling import AvgPool2d as AvgPool2d
 from ._psp import lif_crossing as lif_crossing
 from ._psp import lif_flow as lif_flow
 from ._psp import lif_hits as lif_hits
@@ -125,4 +124,5 @@ from ._traits import ClosedForm as ClosedForm
 from ._traits import LIFDynamics as LIFDynamics
 from ._traits import NoiseDynamics as NoiseDynamics
 from ._traits import RateDynamics as RateDynamics
+from ._transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from ._van_rossum import van_rossum_distance as van_rossum_distance

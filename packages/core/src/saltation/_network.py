@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 
 from ._connection import Connection
-from ._convolution import AbstractImageSynapse
+from ._image_synapse import AbstractImageSynapse
 from ._neuron import AbstractNeuron, population_shape
 from ._stages import Stage, find_stages
 

@@ -32,7 +32,7 @@ def _two_layers(build, leak):
     return network, {"in": st.Current(jnp.asarray(rng.uniform(0.2, 1.5, 5)))}
 
 
-def _convolutional(build, leak):
+def _convolutional(build, leak, algorithm="auto"):
     """An image, a layer that is convolved from it, a smaller one, and feedback to the first by a transposed one."""
     rng = np.random.default_rng(4)
     shapes = {"in": (6, 6, 2), "a": (6, 6, 3), "b": (3, 3, 4)}
@@ -41,16 +41,22 @@ def _convolutional(build, leak):
         {"in": shapes["in"]},
         {name: build.neuron(leak, 1.1).with_shape(shapes[name]) for name in ("a", "b")},
         [
-            st.Connection("in", "a", st.Conv2d(8 * kernel(3, 3, 2, 3), shapes["in"])),
+            st.Connection("in", "a", st.Conv2d(8 * kernel(3, 3, 2, 3), shapes["in"], algorithm=algorithm)),
             st.Connection("a", "b", st.Conv2d(6 * kernel(3, 3, 3, 4), shapes["a"], stride=2)),
-            st.Connection("b", "a", st.ConvTranspose2d(3 * kernel(3, 3, 4, 3), shapes["b"], stride=2)),
+            st.Connection(
+                "b", "a", st.ConvTranspose2d(3 * kernel(3, 3, 4, 3), shapes["b"], stride=2, algorithm=algorithm)
+            ),
         ],
         ["b"],
     )
     return network, {"in": st.Current(jnp.asarray(rng.uniform(0.0, 1.5, 72)))}
 
 
-CASES = {"two layers": _two_layers, "convolutional": _convolutional}
+CASES = {
+    "two layers": _two_layers,
+    "convolutional": _convolutional,
+    "by Fourier transforms": lambda build, leak: _convolutional(build, leak, "fft"),
+}
 
 
 def _matrix(synapse):
