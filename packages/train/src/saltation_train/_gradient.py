@@ -106,8 +106,8 @@ def _together(found: Pass) -> Pass:
 
 
 def _spoilt(gradient: PyTree) -> Bool[Array, ""]:
-    """Whether an entry is not finite, or their sum overflows: the sum alone takes a fraction of the time."""
-    return ~jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(gradient)))
+    """Whether an entry is not finite, or the sum of an array overflows: it takes a fraction of the time of all entries."""
+    return ~jnp.all(jnp.stack([jnp.isfinite(jnp.sum(leaf)) for leaf in jax.tree.leaves(gradient)]))
 
 
 def first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
@@ -117,6 +117,6 @@ def first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
         flat = [~jnp.isfinite(leaf).reshape(-1) for leaf in jax.tree.leaves(gradient)]
         return jnp.stack([jnp.where(jnp.any(x), jnp.argmax(x), -1).astype(jnp.int32) for x in flat])
 
-    # To find one takes as long as a step of the optimiser, to see that there is none a fraction of it.
+    # To look at each entry takes as long as a step of the optimiser.
     none = jnp.full(len(jax.tree.leaves(gradient)), -1, jnp.int32)
     return jax.lax.cond(_spoilt(gradient), search, lambda: none)
