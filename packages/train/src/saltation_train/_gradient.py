@@ -106,7 +106,7 @@ def _together(found: Pass) -> Pass:
 
 
 def _spoilt(gradient: PyTree) -> Bool[Array, ""]:
-    """Whether an entry is not finite, or the sum of an array overflows: it takes a fraction of the time of all entries."""
+    """Whether an entry is not finite, or the sum of an array overflows, which takes a fraction of the time to find."""
     return ~jnp.all(jnp.stack([jnp.isfinite(jnp.sum(leaf)) for leaf in jax.tree.leaves(gradient)]))
 
 

@@ -43,6 +43,7 @@ class Bridge:
 
     def __init__(self, function: Function, check: Callable[..., None] | None = None):
         self._function, self._check = function, check
+        self._plain = jax.jit(lambda inputs: (*function(*inputs), []))
         self._compiled: dict[Any, _Compiled] = {}
 
     def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, Any]:
@@ -67,7 +68,8 @@ class Bridge:
             if self._check is not None:
                 self._check(*tensors)
             wanted = tuple(torch.is_grad_enabled() and tensor.requires_grad for tensor in tensors)
-            found = self._compiled[key] = _compile(self._function, wanted)
+            found = _compile(self._function, wanted) if any(wanted) else _Compiled(wanted, self._plain, None)
+            self._compiled[key] = found
         return found
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Bridge":
@@ -79,8 +81,6 @@ class Bridge:
 
 
 def _compile(function: Function, wanted: tuple[bool, ...]) -> _Compiled:
-    if not any(wanted):
-        return _Compiled(wanted, jax.jit(lambda inputs: (*function(*inputs), [])), None)
     structure: Any = None
     packing: Any = None
 
@@ -110,7 +110,9 @@ class _Call(torch.autograd.Function):
     """One call of a bridge, as a node of PyTorch's graph."""
 
     @staticmethod
-    def forward(ctx: Any, compiled: _Compiled, inputs: Inputs, found: list[Any], *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, compiled: _Compiled, inputs: Inputs, found: list[Any], *tensors: torch.Tensor
+    ) -> torch.Tensor:
         output, aside, residuals = compiled.forward(inputs)
         found.append(aside)
         ctx.kept = compiled, inputs, residuals
