@@ -80,7 +80,8 @@ def make_steps(sizes, weights, latest: float) -> dict[str, Callable[[], None]]:
 
     native, native_given = jax.jit(jax.value_and_grad(loss)), jax.jit(given)
     layer = SpikingModule(network, method, t1=T1, silent=T1)
-    tensors = torch.from_numpy(times), torch.from_numpy(labels).long()
+    # In memory of PyTorch, as that of its data loaders.
+    tensors = torch.tensor(times), torch.tensor(labels).long()
     arrays = jnp.asarray(times), jnp.asarray(labels)
     ones = torch.ones(BATCH, sizes[-1]), jnp.ones((BATCH, sizes[-1]))
 
