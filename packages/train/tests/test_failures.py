@@ -17,7 +17,7 @@ from saltation_train._config import fingerprint
 from saltation_train._devices import one_device
 from saltation_train._diagnose import in_gradients, in_population
 from saltation_train._engine import initial_state, on_device
-from saltation_train._gradient import batch_gradient
+from saltation_train._gradient import batch_gradient, first_bad
 from saltation_train._prepare import prepare
 from saltation_train._solve import solve_batch
 from saltation_train._step import train_step
@@ -160,3 +160,10 @@ def test_a_gradient_that_is_not_finite_skips_the_step(task):
     after = one_step(broken, exploding, state, batch(task, [10, 11, 12]))
     assert int(after.tally.skipped) == 1 and int(after.tally.counted) == 3 and (after.tally.bad >= 0).all()
     assert jax.tree.all(jax.tree.map(jnp.array_equal, after.parameters, state.parameters))
+
+
+def test_the_first_entries_that_are_not_finite_are_found():
+    bad = [jnp.array([1.0, jnp.nan, jnp.inf]), jnp.array([[jnp.inf], [-jnp.inf]]), jnp.zeros(2)]
+    assert first_bad(bad).tolist() == [1, 0, -1]
+    # Their sum is not finite, but they are.
+    assert first_bad([jnp.full(3, jnp.finfo(jnp.float32).max), jnp.zeros(2)]).tolist() == [-1, -1]

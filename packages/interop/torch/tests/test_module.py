@@ -12,7 +12,7 @@ import torch
 
 import saltation as st
 from saltation_neurons import LIF
-from saltation_torch import SpikingModule
+from saltation_torch import Bridge, SpikingModule
 
 T1 = 80.0
 
@@ -146,12 +146,45 @@ def test_states_of_another_method(times):
     assert layer.connections_0_synapse_weight.grad.abs().min() > 0
 
 
-def test_memory_is_shared_where_it_can_be():
+def test_memory_is_shared_where_it_can_be(layer):
     from saltation_torch._tensors import to_jax, to_torch
 
-    tensor = torch.zeros(256, 256)
-    assert to_jax(tensor).unsafe_buffer_pointer() == tensor.data_ptr()
+    for tensor in (torch.zeros(3), torch.zeros(256, 256), torch.zeros(4, 3).T):
+        assert to_jax(tensor).ctypes.data == tensor.data_ptr()
+    # XLA takes it as it is where it is aligned, as that of parameters is.
+    assert all(parameter.data_ptr() % 64 == 0 for parameter in layer.parameters())
     array = jnp.zeros((256, 256)) + 1.0
     assert to_torch(array).data_ptr() == array.unsafe_buffer_pointer()
-    # Of another alignment: copied, not refused.
-    np.testing.assert_array_equal(to_jax(torch.arange(50_000.0)[1:]), np.arange(1.0, 50_000.0))
+
+
+@pytest.mark.parametrize("rows", [4, 400])
+def test_results_keep_their_values_when_parameters_change(rows):
+    weight = torch.nn.Parameter(torch.ones(rows, 100))
+    bridge = Bridge(lambda w: (w, w))
+    for output, aside in (bridge(weight), bridge(weight.detach())):
+        with torch.no_grad():
+            weight.add_(1.0)
+        assert (output == output[0, 0]).all() and output[0, 0] < weight[0, 0]
+        assert (np.asarray(aside) == output.detach().numpy()).all()
+
+
+def test_a_column_is_an_input_and_the_model_a_copy(network, layer, times):
+    with torch.no_grad():
+        assert torch.equal(layer(times.T.contiguous().T), layer(times))
+        model = layer.model()
+        before = np.array(model.connections[0].synapse.weight)
+        layer.connections_0_synapse_weight.mul_(2.0)
+    np.testing.assert_array_equal(model.connections[0].synapse.weight, before)
+
+
+def test_shapes_types_and_gradients_wanted_may_change_between_calls(layer, times):
+    with torch.no_grad():
+        wanted = layer(times)
+    assert torch.equal(layer(times[:2]), wanted[:2])
+    layer(times.requires_grad_()).sum().backward()
+    assert times.grad is not None
+    layer.requires_grad_(False)
+    layer.zero_grad()
+    output = layer(times)
+    output.sum().backward()
+    assert torch.equal(output, wanted) and all(parameter.grad is None for parameter in layer.parameters())

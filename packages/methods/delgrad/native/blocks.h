@@ -84,12 +84,12 @@ constexpr int64_t kSamples = 16;
 
 // Calls `visit(sample, block, weight, delay)` for all samples and blocks of neurons: a few samples of one block in a row,
 // so that its weights stay in the cache, if the samples share them: `together`, 1 for one by one. Before the visits of some
-// samples it calls `prepare(first, last, delay)`.
+// samples it calls `prepare(first, last, delay)`. Weights are packed if `weighted`: for wide layers that takes a while.
 template <typename T, int kind, int registers, typename Prepare, typename Visit>
-void each_block(const saltation::Layer<T>& layer, int64_t together, Prepare prepare, Visit visit) {
+void each_block(const saltation::Layer<T>& layer, int64_t together, bool weighted, Prepare prepare, Visit visit) {
   constexpr bool leaky = kind != saltation::kLeakFree;
   using B = Block<T, registers>;
-  Packed<T> weight(layer.sources, layer.neurons, B::width);
+  Packed<T> weight(weighted ? layer.sources : 0, layer.neurons, B::width);
   Packed<T> delay(layer.delay ? layer.sources : 0, layer.neurons, B::width);
   const int64_t blocks = (layer.neurons + B::width - 1) / B::width;
   const bool own = layer.weight.stride || layer.delay.stride, varies = layer.theta.stride || layer.drive.stride || layer.dendritic.stride;

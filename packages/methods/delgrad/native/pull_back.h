@@ -142,7 +142,7 @@ void pull_back(const saltation::Layer<T>& layer, const saltation::Spikes<T>& spi
     std::fill(packed.data.begin(), packed.data.end(), T(0));
   };
   int64_t current = 0;
-  each_block<T, kind, registers>(layer, together ? kSamples : 1, prepare, [&](int64_t b, const B& block, Packed<T>& weight, Packed<T>& delay) {
+  each_block<T, kind, registers>(layer, together ? kSamples : 1, timed, prepare, [&](int64_t b, const B& block, Packed<T>& weight, Packed<T>& delay) {
     if (!together && b != current) {
       flush(by_weight, gradients.weight, current), flush(by_delay, gradients.delay, current);
       current = b;
@@ -244,7 +244,7 @@ void slope_at(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
     stimuli.read(layer, membrane, false, first, last);
   };
   each_block<T, kind, 1>(
-      layer, kSamples, prepare, [&](int64_t b, const Block<T, 1>& block, Packed<T>& weight, Packed<T>& delay) {
+      layer, kSamples, true, prepare, [&](int64_t b, const Block<T, 1>& block, Packed<T>& weight, Packed<T>& delay) {
         const size_t stimulus = stimuli.of(b);
           const Vec<T> given = block.read(spikes.time, b * layer.neurons, 0);
           const Mask<T> fires = (given < inf) & block.real[0];

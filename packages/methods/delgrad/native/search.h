@@ -187,7 +187,7 @@ void search_shared(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes
   const Membrane<T, kind> membrane(layer.tau_mem, layer.tau_syn);
   Timeline<T> timeline(layer);
   const auto prepare = [&](int64_t first, int64_t last, const Packed<T>&) { timeline.read(layer, membrane, first, last); };
-  each_block<T, kind, registers>(layer, kSamples, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>&) {
+  each_block<T, kind, registers>(layer, kSamples, true, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>&) {
     const int64_t offset = timeline.offset(b);
     const int count = timeline.count[offset / timeline.slots];
     const T* const end = &timeline.end[offset];
@@ -248,7 +248,7 @@ void search_own(const saltation::Layer<T>& layer, saltation::Spikes<T> spikes) {
   std::vector<Arrival<T>> arrivals;
   std::vector<Vec<T>> times(size_t(layer.arrivals * registers)), kicks(size_t(layer.arrivals * registers));
   const auto prepare = [](int64_t, int64_t, const Packed<T>&) {};
-  each_block<T, kind, registers>(layer, kSamples, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>& delay) {
+  each_block<T, kind, registers>(layer, kSamples, true, prepare, [&](int64_t b, const Block<T, registers>& block, Packed<T>& weight, Packed<T>& delay) {
     collect(layer, b, arrivals);
     const int count = int(arrivals.size());
     for (int k = 0; k < count; ++k) {

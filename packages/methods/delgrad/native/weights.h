@@ -68,7 +68,8 @@ void pull_back_sources(const saltation::Layer<T>& layer, const saltation::Spikes
     begin = first, end = last, arrivals.read(layer, membrane, first, last);
     if (layer.delay && first == 0) late.read(membrane, delay.data.data(), delay.data.size(), T(layer.t1));
   };
-  each_block<T, kind, registers>(layer, samples, prepare, [&](int64_t b, const B& block, Packed<T>& weight, Packed<T>& delay) {
+  const bool timed = gradients.delay || gradients.axonal;
+  each_block<T, kind, registers>(layer, samples, timed, prepare, [&](int64_t b, const B& block, Packed<T>& weight, Packed<T>& delay) {
     unrolled<registers>([&](auto r) {
       forces(block, layer, spikes, cotangent, gradients, membrane, b, r, time[b - begin][r], force[b - begin][r]);
       response[b - begin][r].begin(membrane, time[b - begin][r]);

@@ -73,7 +73,8 @@ def batch_gradient(
         complete = jnp.all(solved) if per_sample else ~anywhere(~jnp.all(solved))
         mask = last.mask & solved & (complete | per_sample)
         rows = jnp.where(solved, jnp.arange(size, dtype=last.rows.dtype), first)
-        again = (last.tries == 0) & _spoilt(gradient) & jnp.any(mask) & ~jnp.all(mask)
+        some_failed = (last.tries == 0) & jnp.any(mask) & ~jnp.all(mask)
+        again = jax.lax.cond(some_failed, _spoilt, lambda gradient: jnp.zeros((), bool), gradient)
         again = anywhere(again) if in_step else again
         return Pass(last.tries + 1, again, rows, mask, code, loss, outcome, gradient, *_sums(mask, outcome))
 
@@ -96,16 +97,17 @@ def _sums(mask: Array, outcome: Outcome) -> tuple[Array, dict[str, Array]]:
 
 def _together(found: Pass) -> Pass:
     """The pass with the means and sums over the samples of all devices, from those over this one's."""
-    # Where every sample of a device failed, none could take their place.
-    useless = _spoilt(found.gradient) & (found.number == 0)
-    gradient = jax.tree.map(lambda g: jnp.where(useless, 0.0, g), found.gradient)
+    # Where every sample of a device failed, none could take their place, and zero times what became of them may be NaN.
+    none = found.number == 0
+    gradient = jax.tree.map(lambda g: jnp.where(none, 0.0, g), found.gradient)
     loss, gradient, number, health = total((found.loss, gradient, found.number, found.health))
     loss, gradient = jax.tree.map(lambda x: x / jnp.maximum(number, 1.0).astype(x.dtype), (loss, gradient))
     return found._replace(loss=loss, gradient=gradient, number=number.astype(jnp.int32), health=health)
 
 
 def _spoilt(gradient: PyTree) -> Bool[Array, ""]:
-    return jnp.any(jnp.stack([jnp.any(~jnp.isfinite(leaf)) for leaf in jax.tree.leaves(gradient)]))
+    """Whether an entry is not finite, or the sum of an array overflows, which takes a fraction of the time to find."""
+    return ~jnp.all(jnp.stack([jnp.isfinite(jnp.sum(leaf)) for leaf in jax.tree.leaves(gradient)]))
 
 
 def first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
@@ -115,6 +117,6 @@ def first_bad(gradient: PyTree) -> Int[Array, " arrays"]:
         flat = [~jnp.isfinite(leaf).reshape(-1) for leaf in jax.tree.leaves(gradient)]
         return jnp.stack([jnp.where(jnp.any(x), jnp.argmax(x), -1).astype(jnp.int32) for x in flat])
 
-    # To find one takes as long as a step of the optimiser, to see that there is none a fraction of it.
+    # To look at each entry takes as long as a step of the optimiser.
     none = jnp.full(len(jax.tree.leaves(gradient)), -1, jnp.int32)
     return jax.lax.cond(_spoilt(gradient), search, lambda: none)

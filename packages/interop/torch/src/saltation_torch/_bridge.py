@@ -10,14 +10,19 @@ from torch.autograd.function import once_differentiable
 from ._packing import pack
 from ._tensors import to_jax, to_torch
 
+Function = Callable[..., tuple[jax.Array, Any]]
 Inputs = Sequence[Any]
 
 
 class _Compiled(NamedTuple):
-    """`forward(inputs)` gives output, others and residuals; `backward(inputs, residuals, cotangent)` the gradients."""
+    """`forward(inputs)` gives output, others and residuals; `backward(inputs, residuals, cotangent)` the gradients.
 
+    `wanted` says which inputs have one; where none has, there are no residuals and no backward pass.
+    """
+
+    wanted: tuple[bool, ...]
     forward: Callable[[Inputs], tuple[jax.Array, Any, list[jax.Array]]]
-    backward: Callable[[Inputs, list[jax.Array], Any], list[jax.Array]]
+    backward: Callable[[Inputs, list[jax.Array], Any], list[jax.Array]] | None
 
 
 class Bridge:
@@ -26,44 +31,56 @@ class Bridge:
     The forward pass keeps what `jax.vjp` needs, so the backward pass does not repeat it. Both are compiled once for
     each set of shapes.
 
-    **Arguments:** `function(*arrays) -> (output, aside)`, pure: a floating-point array, which becomes a tensor, and
-    arrays without a derivative, which are returned as they are.
+    **Arguments:**
 
-    Derivatives of derivatives raise. The memory of a large tensor is handed over without a copy where its alignment
-    allows: a tensor that is changed in place between the forward and the backward pass makes PyTorch raise, as it does
-    anywhere.
+    - `function(*arrays) -> (output, aside)`, pure: a floating-point array, which becomes a tensor, and arrays without
+      a derivative, which are returned as they are.
+    - `check(*tensors)` may raise. It is called where tensors of these shapes, types and devices come first.
+
+    Derivatives of derivatives raise. The memory of tensors is handed over without a copy where its alignment allows: a
+    tensor that is changed in place between the forward and the backward pass makes PyTorch raise, as it does anywhere.
     """
 
-    def __init__(self, function: Callable[..., tuple[jax.Array, Any]]):
-        self._function = function
-        self._plain = jax.jit(lambda inputs: function(*inputs))
+    def __init__(self, function: Function, check: Callable[..., None] | None = None):
+        self._function, self._check = function, check
+        self._plain = jax.jit(lambda inputs: (*function(*inputs), []))
         self._compiled: dict[Any, _Compiled] = {}
 
     def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            aside: list[Any] = []
-            output = _Call.apply(self, aside, *tensors)
-            return output, aside[0]  # pyright: ignore[reportReturnType]
-        output, found = self._plain([to_jax(tensor) for tensor in tensors])
-        return to_torch(output), found
+        compiled = self.compiled(tensors)
+        inputs = [to_jax(tensor) for tensor in tensors]
+        if compiled.backward is None:
+            output, aside, _ = compiled.forward(inputs)
+            return to_torch(output), aside
+        found: list[Any] = []
+        output = _Call.apply(compiled, inputs, found, *tensors)
+        return output, found[0]  # pyright: ignore[reportReturnType]
+
+    def compiled(self, tensors: Sequence[torch.Tensor]) -> _Compiled:
+        """The two passes for tensors such as these, which are checked where none such came before."""
+        key = (
+            torch.is_grad_enabled(),
+            jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
+            *[(tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad) for tensor in tensors],
+        )
+        found = self._compiled.get(key)
+        if found is None:
+            if self._check is not None:
+                self._check(*tensors)
+            wanted = tuple(torch.is_grad_enabled() and tensor.requires_grad for tensor in tensors)
+            found = _compile(self._function, wanted) if any(wanted) else _Compiled(wanted, self._plain, None)
+            self._compiled[key] = found
+        return found
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Bridge":
         # What is compiled can be shared, and cannot be copied.
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Bridge, (self._function,))
-
-    def compiled(self, tensors: Sequence[torch.Tensor], wanted: tuple[bool, ...]) -> _Compiled:
-        """The two passes for these shapes, and gradients of the `wanted` inputs."""
-        key = (wanted, *((tensor.shape, tensor.dtype) for tensor in tensors))
-        found = self._compiled.get(key)
-        if found is None:
-            found = self._compiled[key] = _compile(self._function, wanted)
-        return found
+        return (Bridge, (self._function, self._check))
 
 
-def _compile(function: Callable[..., tuple[jax.Array, Any]], wanted: tuple[bool, ...]) -> _Compiled:
+def _compile(function: Function, wanted: tuple[bool, ...]) -> _Compiled:
     structure: Any = None
     packing: Any = None
 
@@ -86,27 +103,34 @@ def _compile(function: Callable[..., tuple[jax.Array, Any]], wanted: tuple[bool,
     def backward(inputs: Inputs, packed: list[jax.Array], cotangent: Any):
         return list(jax.tree.unflatten(structure, packing.unpack(packed, inputs))(cotangent))
 
-    return _Compiled(forward, backward)
+    return _Compiled(wanted, forward, backward)
 
 
 class _Call(torch.autograd.Function):
     """One call of a bridge, as a node of PyTorch's graph."""
 
     @staticmethod
-    def forward(ctx: Any, bridge: Bridge, aside: list[Any], *tensors: torch.Tensor) -> torch.Tensor:
-        ctx.wanted = tuple(tensor.requires_grad for tensor in tensors)
-        compiled = bridge.compiled(tensors, ctx.wanted)
-        ctx.inputs = [to_jax(tensor) for tensor in tensors]
-        output, found, ctx.residuals = compiled.forward(ctx.inputs)
-        aside.append(found)
-        ctx.pull = compiled.backward
+    def forward(
+        ctx: Any, compiled: _Compiled, inputs: Inputs, found: list[Any], *tensors: torch.Tensor
+    ) -> torch.Tensor:
+        output, aside, residuals = compiled.forward(inputs)
+        found.append(aside)
+        ctx.kept = compiled, inputs, residuals
         # PyTorch then notices that one was changed in place, under the residuals.
         ctx.save_for_backward(*tensors)
         return to_torch(output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        ctx.saved_tensors  # noqa: B018
-        found = iter(ctx.pull(ctx.inputs, ctx.residuals, to_jax(gradient)))
-        return (None, None, *(to_torch(next(found)) if use else None for use in ctx.wanted))
+        # Gradients are recorded where they shall be differentiated again, which then raises.
+        return _pull_once(ctx, gradient) if torch.is_grad_enabled() else _pull(ctx, gradient)
+
+
+def _pull(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    ctx.saved_tensors  # noqa: B018
+    compiled, inputs, residuals = ctx.kept
+    gradients = iter(compiled.backward(inputs, residuals, to_jax(gradient)))
+    return (None, None, None, *[to_torch(next(gradients)) if use else None for use in compiled.wanted])
+
+
+_pull_once = once_differentiable(_pull)

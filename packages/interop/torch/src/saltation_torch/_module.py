@@ -84,7 +84,8 @@ class SpikingModule(torch.nn.Module):
         chosen = _chosen(model, train)
         self._names = tuple(names)
         for name, leaf, is_trained in zip(names, leaves, chosen, strict=True):
-            tensor = torch.from_numpy(np.array(leaf))
+            # Memory of PyTorch's own, whose alignment XLA takes.
+            tensor = torch.from_numpy(np.array(leaf)).clone()
             if is_trained:
                 self.register_parameter(name, torch.nn.Parameter(tensor))
             else:
@@ -92,7 +93,7 @@ class SpikingModule(torch.nn.Module):
         self._inputs = tuple(network.inputs)
         self._method, self._t1, self._readout, self._save = method, t1, readout, save
         self._encode, self._silent, self._throw = encode, silent, throw
-        self._bridge = Bridge(self._solve)
+        self._bridge = Bridge(self._solve, self._check)
 
     def forward(self, inputs: torch.Tensor | Mapping[str, torch.Tensor], *, seed: int | None = None) -> torch.Tensor:
         """Solves a batch.
@@ -106,19 +107,12 @@ class SpikingModule(torch.nn.Module):
         **Returns** the read-out, `[batch, ...]`.
         """
         tensors = [getattr(self, name) for name in self._names]
-        dtype = tensors[0].dtype if tensors else None
-        for name, tensor in zip(self._names, tensors, strict=True):
-            check_tensor(f"the parameter {name!r}", tensor, dtype)
         given = self._given(inputs)
-        for name, tensor in given.items():
-            check_tensor(f"the input {name!r}", tensor, dtype)
-            if tensor.ndim < 2:
-                raise ValueError(
-                    f"the input {name!r}: got a tensor of shape {tuple(tensor.shape)}; expected a batch, such as "
-                    "[batch, n]. One sample is a batch of one: tensor[None]."
-                )
+        for name, value in zip(self._inputs, given, strict=False):
+            if not isinstance(value, torch.Tensor):
+                check_tensor(f"the input {name!r}", value)
         seeds = [] if seed is None else [torch.tensor(seed, dtype=torch.int32)]
-        output, code = self._bridge(*tensors, *given.values(), *seeds)
+        output, code = self._bridge(*tensors, *given, *seeds)
         if self._throw:
             _raise_failed(np.asarray(code))
         return output
@@ -128,17 +122,18 @@ class SpikingModule(torch.nn.Module):
 
     def model(self) -> st.Network | st.Model:
         """The network (or model) with the present values of the parameters, for everything else in Saltation."""
-        leaves = [jnp.asarray(getattr(self, name).detach().numpy()) for name in self._names]
+        leaves = [jnp.array(getattr(self, name).detach().numpy()) for name in self._names]
         return eqx.combine(jax.tree.unflatten(self._structure, leaves), self._static)
 
-    def _given(self, inputs: Any) -> dict[str, torch.Tensor]:
+    def _given(self, inputs: Any) -> list[Any]:
+        """What came for each input."""
         if self._encode is not None or not isinstance(inputs, Mapping):
             if self._encode is None and len(self._inputs) != 1:
                 raise ValueError(
                     f"SpikingModule got one {type(inputs).__name__}; expected a dictionary of tensors for the inputs "
                     f"{list(self._inputs)}."
                 )
-            return {self._inputs[0]: inputs}
+            return [inputs]
         for name in inputs:
             if name not in self._inputs:
                 near = difflib.get_close_matches(str(name), self._inputs, n=1, cutoff=0.5)
@@ -147,7 +142,21 @@ class SpikingModule(torch.nn.Module):
         missing = [name for name in self._inputs if name not in inputs]
         if missing:
             raise ValueError(f"SpikingModule got no input {missing}; expected one for each of {list(self._inputs)}.")
-        return {name: inputs[name] for name in self._inputs}
+        return [inputs[name] for name in self._inputs]
+
+    def _check(self, *tensors: Any) -> None:
+        """Raises for parameters and inputs that cannot be bridged."""
+        count = len(self._names)
+        dtype = tensors[0].dtype if count else None
+        for name, tensor in zip(self._names, tensors, strict=False):
+            check_tensor(f"the parameter {name!r}", tensor, dtype)
+        for name, tensor in zip(self._inputs, tensors[count:], strict=False):
+            check_tensor(f"the input {name!r}", tensor, dtype)
+            if tensor.ndim < 2:
+                raise ValueError(
+                    f"the input {name!r}: got a tensor of shape {tuple(tensor.shape)}; expected a batch, such as "
+                    "[batch, n]. One sample is a batch of one: tensor[None]."
+                )
 
     def _solve(self, *arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What is compiled: parameters, inputs and perhaps a seed to the read-out of each sample and its result's "
@@ -199,7 +208,7 @@ def _chosen(model: Any, train: Sequence[str] | None) -> list[bool]:
 
 def _raise_failed(code: np.ndarray) -> None:
     failed = code != _SUCCESSFUL
-    if not failed.any():
+    if not np.count_nonzero(failed):
         return
     first = int(np.argmax(failed))
     raise st.SolveError(
