@@ -60,7 +60,7 @@ def yinyang_eif(
     learning_rate: float = 0.03,
     temperature: float = 1.5,
     keep_firing: float = 1.0,
-    step: float = 0.5,
+    step: float = 2.0,
 ) -> st.Experiment:
     """Yin-Yang by the first spikes of exponential integrate-and-fire neurons, solved numerically with a fixed step.
 
@@ -92,7 +92,7 @@ def yinyang_izhikevich(
     learning_rate: float = 0.03,
     temperature: float = 1.5,
     keep_firing: float = 1.0,
-    step: float = 0.5,
+    step: float = 2.0,
 ) -> st.Experiment:
     """Yin-Yang by the first spikes of Izhikevich's neurons, regular spiking, solved numerically with a fixed step."""
     izhikevich = st.get_neuron("izhikevich")(v_init=-70.0, tau_syn=10.0)

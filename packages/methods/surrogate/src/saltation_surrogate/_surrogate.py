@@ -243,7 +243,9 @@ def _flat(neuron: st.AbstractNeuron, name: str, dtype) -> st.AbstractNeuron:
 def _states_at(neuron, states: Any, current: Array, at: Array, grid: Grid) -> Any:
     """The states at any times `[S]`: those of the last grid point before, and the exact flow from there."""
     row = jnp.clip(jax.lax.stop_gradient(jnp.floor(at / grid.step + 1e-6)).astype(jnp.int32), 0, grid.last)
-    rest = jnp.maximum(at - grid.step * row.astype(at.dtype), 0.0)
+    rest = at - grid.step * row.astype(at.dtype)
+    # Not by jnp.maximum, whose derivative vanishes where a compiler rounds the difference in two ways.
+    rest = jnp.where(rest < 0, 0.0, rest)
 
     def one(row: Array, rest: Array) -> Any:
         now = current if current.ndim == 1 else current[row + 1]
