@@ -43,4 +43,4 @@ class Upstroke(NamedTuple):
 
     def _below(self, z: Array) -> Array:
         """`dz/dv`: 1 well below the corner, 0 at infinity."""
-        return at_least(-jnp.expm1(z / self.slope), 0.0)
+        return at_least(1.0 - jnp.exp(z / self.slope), 0.0)

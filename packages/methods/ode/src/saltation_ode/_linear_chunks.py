@@ -16,6 +16,7 @@ from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Int
 
+from ._loop import Lanes
 from ._take import add_into, take, taken_shape
 
 
@@ -65,7 +66,7 @@ def linear_chunks(
         return [jax.tree.leaves(tables.entries(x)) for tables in (still, moving)]
 
     stored = tuple((x.shape, x.dtype) for x in jax.tree.leaves(y))
-    how = {"chunk": flat, "entries": entries, "sizes": tuple(map(len, leaves)), "stored": stored}
+    how = {"chunk": flat, "entries": entries, "sizes": tuple(map(len, leaves)), "stored": stored, "lanes": None}
     outs = _loop.bind(number, *sum(leaves, []), **how)
     parts = (carry, outs[:split]), (y, outs[split:])
     return tuple(jax.tree.unflatten(jax.tree.structure(tree), values) for tree, values in parts)
@@ -111,15 +112,17 @@ def _row_shapes(tables, entries):
     return jax.tree.map(shape, tables, entries)
 
 
-def _run(number, *operands, chunk, entries, sizes, stored):
+def _run(number, *operands, chunk, entries, sizes, stored, lanes):
+    chunk, entries = _of_lanes(chunk, entries, sizes, lanes)
     parts = _Parts.of(operands, sizes)
     length = parts.xs[0].shape[0]
     ys = [jnp.zeros((length, *shape), dtype) for shape, dtype in stored]
+    tables = _wide(parts, sizes, lanes)
 
     def body(loop):
         i, carry, ys = loop
         x = _at(parts.xs, i)
-        rows = (_taken(*each) for each in zip((parts.still, parts.moving), entries(x)))
+        rows = (_taken(*each) for each in zip(tables, entries(x)))
         carry, y = chunk(parts.consts, parts.linear, carry, x, *rows)
         return i + 1, carry, [lax.dynamic_update_index_in_dim(all_, one, i, 0) for all_, one in zip(ys, y)]
 
@@ -127,55 +130,83 @@ def _run(number, *operands, chunk, entries, sizes, stored):
     return [*carry, *ys]
 
 
-def _abstract(number, *operands, chunk, entries, sizes, stored):
-    del number, chunk, entries
+def _abstract(number, *operands, chunk, entries, sizes, stored, lanes):
+    del number, chunk, entries, lanes
     parts = _Parts.of(operands, sizes)
     length = parts.xs[0].shape[0]
     carry = [ShapedArray(x.shape, x.dtype) for x in parts.carry]
     return carry + [ShapedArray((length, *shape), dtype) for shape, dtype in stored]
 
 
-def _batched(operands, dims, *, chunk, entries, sizes, stored):
-    number, *operands = operands
-    if dims[0] is not None:
-        # Samples that were searched one by one: all go on together, and do nothing where they have ended.
-        number = jnp.max(number)
-    (size,) = {x.shape[dim] for x, dim in zip(operands, dims[1:], strict=True) if dim is not None}
-    parts = _Parts.of(list(zip(operands, dims[1:], strict=True)), sizes)
-    # The batch first; behind the axis over chunks where there is one, and behind that over entries in tables and what
-    # says which. A carry always becomes the batch's own.
-    consts, linear, xs = (
-        [x if dim is None else jnp.moveaxis(x, dim, place) for x, dim in part]
-        for part, place in ((parts.consts, 0), (parts.linear, 0), (parts.xs, 1))
-    )
-    carry = [
-        jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in parts.carry
-    ]
-    tables = [
-        [x[:, None] if dim is None else jnp.moveaxis(x, dim, 1) for x, dim in part]
-        for part in (parts.still, parts.moving)
-    ]
-    axes = [[None if dim is None else 0 for _, dim in part] for part in (parts.consts, parts.linear, parts.xs)]
-    shared = all(axis is None for axis in axes[2])
-    own = [[None if shared and dim is None else 0 for _, dim in part] for part in (parts.still, parts.moving)]
-    vmapped = jax.vmap(chunk, in_axes=(axes[0], axes[1], 0, axes[2], *own))
+def _of_lanes(chunk, entries, sizes, lanes: Lanes | None):
+    """The same two functions, of all lanes at once. What concerns tables has them behind the axis over entries."""
+    if lanes is None:
+        return chunk, entries
+    axes = _Parts.of([0 if own else None for own in lanes.own], sizes)
+    shared = all(axis is None for axis in axes.xs)
+    rows_axes = [[None if shared and axis is None else 0 for axis in part] for part in (axes.still, axes.moving)]
+    vmapped = jax.vmap(chunk, in_axes=(axes.consts, axes.linear, 0, axes.xs, *rows_axes))
 
     def each(consts, linear, carry, x, *rows):
         rows = [
             [row[:, 0] if axis is None else jnp.moveaxis(row, 1, 0) for row, axis in zip(part, of, strict=True)]
-            for part, of in zip(rows, own, strict=True)
+            for part, of in zip(rows, rows_axes, strict=True)
         ]
         return vmapped(consts, linear, carry, x, *rows)
 
     def entries_of_each(x):
         if shared:
             return jax.tree.map(lambda index: index[:, None], entries(x))
-        return jax.vmap(entries, in_axes=(axes[2],), out_axes=1)(x)
+        return jax.vmap(entries, in_axes=(axes.xs,), out_axes=1)(x)
 
-    stored = tuple(((size, *shape), dtype) for shape, dtype in stored)
-    operands = *consts, *linear, *carry, *xs, *sum(tables, [])
-    outs = _loop.bind(number, *operands, chunk=each, entries=entries_of_each, sizes=sizes, stored=stored)
-    return outs, [0] * sizes[2] + [1] * (len(outs) - sizes[2])
+    return each, entries_of_each
+
+
+def _wide(parts: _Parts, sizes, lanes: Lanes | None) -> tuple[list[Array], list[Array]]:
+    """The tables, with an axis of lanes, 1 long in those that all have in common."""
+    if lanes is None:
+        return parts.still, parts.moving
+    own = _Parts.of(lanes.own, sizes)
+    still, moving = (
+        [table if has else table[:, None] for table, has in zip(*part, strict=True)]
+        for part in ((parts.still, own.still), (parts.moving, own.moving))
+    )
+    return still, moving
+
+
+def _batched(operands, dims, *, chunk, entries, sizes, stored, lanes):
+    number, *operands = operands
+    if dims[0] is not None:
+        # Samples that were searched one by one: all go on together, and do nothing where they have ended.
+        number = jnp.max(number)
+    dims = dims[1:]
+    (size,) = {x.shape[dim] for x, dim in zip(operands, dims, strict=True) if dim is not None}
+    before = Lanes(1, (False,) * len(operands)) if lanes is None else lanes
+    # Lanes come first; behind the axis over chunks where there is one, and behind that over entries in tables. A carry
+    # is always the lanes' own.
+    places = sum(([place] * n for place, n in zip((0, 0, 0, 1, 1, 1), sizes, strict=True)), [])
+    carried = sum(([name == "carry"] * n for name, n in zip(_Parts._fields, sizes, strict=True)), [])
+    operands = [
+        before.more(x, dim, own or (always and lanes is not None), size, place)
+        if own or always or dim is not None
+        else x
+        for x, dim, own, always, place in zip(operands, dims, before.own, carried, places, strict=True)
+    ]
+    if lanes is None:
+        stored = [((1, *shape), dtype) for shape, dtype in stored]
+    outs = _loop.bind(
+        number,
+        *operands,
+        chunk=chunk,
+        entries=entries,
+        sizes=sizes,
+        stored=tuple(((size * shape[0], *shape[1:]), dtype) for shape, dtype in stored),
+        lanes=Lanes(size * before.width, tuple(own or dim is not None for own, dim in zip(before.own, dims))),
+    )
+    places = [0] * sizes[2] + [1] * (len(outs) - sizes[2])
+    if lanes is not None:
+        outs = [lanes.parted(x, place) for x, place in zip(outs, places, strict=True)]
+    return outs, places
 
 
 def _differentiated(primals, tangents, *, sizes, **how):
@@ -193,11 +224,13 @@ def _differentiated(primals, tangents, *, sizes, **how):
     return outs, _loop.bind(number, *sum(along, []), sizes=sizes, **how)
 
 
-def _transposed(cotangents, number, *operands, chunk, entries, sizes, stored):
+def _transposed(cotangents, number, *operands, chunk, entries, sizes, stored, lanes):
     del stored
+    chunk, entries = _of_lanes(chunk, entries, sizes, lanes)
     parts = _Parts.of(operands, sizes)
     zeros = lambda x: jnp.zeros(x.aval.shape, x.aval.dtype) if ad.is_undefined_primal(x) else x  # noqa: E731
-    linear, carry, tables = ([zeros(x) for x in part] for part in (parts.linear, parts.carry, parts.moving))
+    linear, carry, moving = ([zeros(x) for x in part] for part in (parts.linear, parts.carry, parts.moving))
+    still, tables = _wide(parts._replace(moving=moving), sizes, lanes)
     by_carry = [ad.instantiate_zeros(ct) for ct in cotangents[: sizes[2]]]
     by_ys = [ad.instantiate_zeros(ct) for ct in cotangents[sizes[2] :]]
 
@@ -205,10 +238,10 @@ def _transposed(cotangents, number, *operands, chunk, entries, sizes, stored):
         i, by_linear, by_tables, by_carry = loop
         x = _at(parts.xs, i)
         still_entries, moving_entries = entries(x)
-        still, moving = _taken(parts.still, still_entries), _taken(tables, moving_entries)
+        rows, moving = _taken(still, still_entries), _taken(tables, moving_entries)
 
         def one(linear, carry, moving):
-            return chunk(parts.consts, linear, carry, x, still, moving)
+            return chunk(parts.consts, linear, carry, x, rows, moving)
 
         _, pull = jax.vjp(one, linear, carry, moving)
         more, by_carry, by_rows = pull((by_carry, _at(by_ys, i)))
@@ -221,7 +254,8 @@ def _transposed(cotangents, number, *operands, chunk, entries, sizes, stored):
     by: dict[str, list[Any]] = {name: [None] * len(part) for name, part in parts._asdict().items()}
     for name, found in zip(("linear", "moving", "carry"), bars, strict=True):
         by[name] = [
-            bar if ad.is_undefined_primal(x) else None for bar, x in zip(found, getattr(parts, name), strict=True)
+            bar.reshape(x.aval.shape) if ad.is_undefined_primal(x) else None
+            for bar, x in zip(found, getattr(parts, name), strict=True)
         ]
     return [None, *sum(by.values(), [])]
 

@@ -6,7 +6,7 @@ primitive of its own, so that what an iteration stores lies side by side.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +45,7 @@ def loop_while(
         active=flat_active,
         number=number,
         stored=tuple(((length, *x.shape), x.dtype) for x in jax.tree.leaves(y)),
+        lanes=None,
     )
     *outs, ended = outs
     return tree.unflatten(outs[:number]), jax.tree.unflatten(jax.tree.structure(y), outs[number:]), ended
@@ -58,44 +59,82 @@ def _split(operands, number):
     return list(operands[: len(operands) - number]), list(operands[len(operands) - number :])
 
 
-def _run(*operands, step, active, number, stored):
+class Lanes(NamedTuple):
+    """Samples side by side along one axis: how many, and which of the constants each of them has of its own.
+
+    One axis for all that is batched: XLA's CPU back end uses vectors along the last axis of an array alone, and of few
+    neurons that would be a short one.
+    """
+
+    width: int
+    own: tuple[bool, ...]
+
+    def more(self, x: Any, dim: int | None, own: bool, size: int, place: int = 0) -> Any:
+        """An operand of these lanes, with a batch along `dim`, as that of `size` times as many."""
+        x = jnp.expand_dims(x, place) if dim is None else jnp.moveaxis(x, dim, place)
+        x = x if own else jnp.expand_dims(x, place + 1)
+        before, after = x.shape[:place], x.shape[place + 2 :]
+        return jnp.broadcast_to(x, (*before, size, self.width, *after)).reshape(*before, size * self.width, *after)
+
+    def parted(self, x: Any, place: int = 0) -> Any:
+        """An output of more lanes, with the batch in front of these."""
+        size = x.shape[place] // self.width
+        return x.reshape(*x.shape[:place], size, self.width, *x.shape[place + 1 :])
+
+
+def _run(*operands, step, active, number, stored, lanes):
     consts, carry = _split(operands, number)
     ys = [jnp.zeros(shape, dtype) for shape, dtype in stored]
     length = stored[0][0][0]
+    if lanes is not None:
+        axes = [0 if own else None for own in lanes.own]
+        step = jax.vmap(step, in_axes=(axes, 0, None))
 
     def body(loop):
         i, carry, ys = loop
         carry, y = step(consts, carry, i)
         return i + 1, carry, [lax.dynamic_update_index_in_dim(all_, one, i, 0) for all_, one in zip(ys, y)]
 
+    def going(carry):
+        return active(carry) if lanes is None else jnp.any(jax.vmap(active)(carry))
+
     first = jnp.zeros((), jnp.int32)
-    ended, carry, ys = lax.while_loop(lambda loop: (loop[0] < length) & active(loop[1]), body, (first, carry, ys))
+    ended, carry, ys = lax.while_loop(lambda loop: (loop[0] < length) & going(loop[1]), body, (first, carry, ys))
     return [*carry, *ys, ended]
 
 
-def _abstract(*operands, step, active, number, stored):
-    del step, active
+def _abstract(*operands, step, active, number, stored, lanes):
+    del step, active, lanes
     carry = operands[len(operands) - number :]
     outs = [ShapedArray(x.shape, x.dtype) for x in carry] + [ShapedArray(*each) for each in stored]
     return [*outs, ShapedArray((), jnp.dtype(jnp.int32))]
 
 
-def _batched(operands, dims, *, step, active, number, stored):
+def _batched(operands, dims, *, step, active, number, stored, lanes):
     (size,) = {x.shape[dim] for x, dim in zip(operands, dims, strict=True) if dim is not None}
+    before = Lanes(1, (False,) * (len(operands) - number)) if lanes is None else lanes
     consts, carry = _split(list(zip(operands, dims, strict=True)), number)
-    axes = [None if dim is None else 0 for _, dim in consts]
-    consts = [x if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in consts]
-    # A carry always becomes the batch's own.
-    carry = [jnp.broadcast_to(x, (size, *x.shape)) if dim is None else jnp.moveaxis(x, dim, 0) for x, dim in carry]
+    # A carry always becomes the lanes' own.
+    carry = [before.more(x, dim, lanes is not None, size) for x, dim in carry]
+    consts = [
+        before.more(x, dim, own, size) if own or dim is not None else x
+        for (x, dim), own in zip(consts, before.own, strict=True)
+    ]
+    if lanes is None:
+        stored = [((shape[0], 1, *shape[1:]), dtype) for shape, dtype in stored]
     outs = _loop.bind(
         *consts,
         *carry,
-        step=jax.vmap(step, in_axes=(axes, 0, None)),
-        active=lambda carry: jnp.any(jax.vmap(active)(carry)),
+        step=step,
+        active=active,
         number=number,
-        stored=tuple(((shape[0], size, *shape[1:]), dtype) for shape, dtype in stored),
+        stored=tuple(((shape[0], size * shape[1], *shape[2:]), dtype) for shape, dtype in stored),
+        lanes=Lanes(size * before.width, tuple(own or dim is not None for own, dim in zip(before.own, dims))),
     )
-    return outs, [0] * number + [1] * len(stored) + [None]
+    places = [0] * number + [1] * len(stored)
+    if lanes is not None:
+        outs = [*(lanes.parted(x, place) for x, place in zip(outs, places)), outs[-1]]
+    return outs, [*places, None]
 
 
 _loop.def_impl(_run)
