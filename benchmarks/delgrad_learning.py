@@ -30,7 +30,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "img" / "delgrad.png"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hidden", nargs="+", type=int, default=[5, 10, 20, 30], help="hidden sizes (%(default)s)")
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10)), help="(%(default)s)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(30)), help="(%(default)s)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="(%(default)s)")
     parser.add_argument("--draw", action="store_true", help="draw what is there, train nothing")
     args = parser.parse_args()

@@ -115,7 +115,7 @@ def neurons():
     figure, axes = plt.subplots(3, 3, figsize=(8.6, 4.6))
     for axis, (name, (neuron, current, jump)) in zip(axes.flat, models.items()):
         solution = solve(neuron, {"in": st.Current(jnp.array([current]))})
-        axis.plot(times, solution.states["out"].v[:, 0], color=BLUE, lw=1.0)
+        axis.plot(times, neuron.observe(solution.states["out"])[:, 0], color=BLUE, lw=1.0)
         # The upstroke is faster than the samples.
         if jump is not None:
             axis.vlines(solution.spikes["out"].to_dense(40)[0], *jump, color=BLUE, lw=1.0)

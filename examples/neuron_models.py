@@ -30,7 +30,7 @@ figure, axes = plt.subplots(len(NEURONS), sharex=True, figsize=(7, 8), layout="c
 for axis, (name, (neuron, current)) in zip(axes, NEURONS.items()):
     solution = eqx.filter_jit(trace)(neuron, current)
     print(f"{name}: {solution.spikes['out'].count()[0]} spikes")
-    axis.plot(times, solution.states["out"].v[:, 0], lw=1)
+    axis.plot(times, neuron.observe(solution.states["out"])[:, 0], lw=1)
     axis.set(title=name, ylabel="$v$")
 axes[-1].set(xlabel="time [ms]")
 figure.savefig("neuron_models.png", dpi=150)

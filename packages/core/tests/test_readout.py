@@ -17,6 +17,10 @@ class State(NamedTuple):
     v: jax.Array
 
 
+class Scaled(NamedTuple):
+    z: jax.Array
+
+
 def solution(times=None, rates=None, v=None):
     return st.Solution(
         None if times is None else {"out": st.Spikes.from_dense(jnp.asarray(times))},
@@ -57,6 +61,9 @@ def test_membrane_is_the_mean_over_the_saved_times():
     output = readout(solution(v=[[0.0, 2.0], [1.0, 1.0]]))
     np.testing.assert_array_equal(output, [0.5, 1.5])
     assert readout.predict(output) == 1 and readout.needs == {"states"}
+    without_v = dataclasses.replace(solution(), states={"out": Scaled(jnp.ones((2, 2)))})
+    with pytest.raises(ValueError, match=r"Membrane got the variable 'v', which the neurons 'out' do not.*\['z'\]"):
+        readout(without_v)
 
 
 def test_rates():

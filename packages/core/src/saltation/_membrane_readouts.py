@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ._floats import as_floats
-from ._readout import AbstractReadout
+from ._readout import AbstractReadout, saved
 from ._solution import Solution
 
 
@@ -25,7 +25,7 @@ class StateAt(AbstractReadout):
         return frozenset({"states"})
 
     def __call__(self, solution: Solution) -> Float[Array, " classes"]:
-        return _saved(solution, self.population, self.variable, "StateAt")[self.position]
+        return saved(solution, self.population, self.variable, "StateAt")[self.position]
 
     def predict(self, output: Float[Array, " classes"]) -> Int[Array, ""]:
         return jnp.argmax(output)
@@ -53,7 +53,7 @@ class IntegratedMembrane(AbstractReadout):
         return frozenset({"states"})
 
     def __call__(self, solution: Solution) -> Float[Array, " classes"]:
-        v = _saved(solution, self.population, "v", "IntegratedMembrane")
+        v = saved(solution, self.population, "v", "IntegratedMembrane")
         if v.shape[0] != self.times.shape[0]:
             raise ValueError(
                 f"IntegratedMembrane has {self.times.shape[0]} times, but states were saved at {v.shape[0]}; expected "
@@ -80,7 +80,7 @@ class MaxMembrane(AbstractReadout):
         return frozenset({"states"})
 
     def __call__(self, solution: Solution) -> Float[Array, " classes"]:
-        return largest(_saved(solution, self.population, "v", "MaxMembrane"))
+        return largest(saved(solution, self.population, "v", "MaxMembrane"))
 
     def predict(self, output: Float[Array, " classes"]) -> Int[Array, ""]:
         return jnp.argmax(output)
@@ -89,14 +89,3 @@ class MaxMembrane(AbstractReadout):
 def largest(values: Float[Array, "S *n"]) -> Float[Array, "*n"]:
     """The largest of the first axis. The gradient goes to one of them: a maximum would split ties."""
     return jnp.take_along_axis(values, jnp.argmax(values, axis=0)[None], axis=0)[0]
-
-
-def _saved(solution: Solution, population: str, variable: str, owner: str) -> Array:
-    assert solution.states is not None, f"{owner} needs Save(states_at=times)."
-    state = solution.states[population]
-    if not hasattr(state, variable):
-        raise ValueError(
-            f"{owner} got the variable {variable!r}, which the neurons {population!r} do not have; expected one of "
-            f"{list(getattr(state, '_fields', ()))}."
-        )
-    return getattr(state, variable)

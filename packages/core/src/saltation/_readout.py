@@ -54,8 +54,7 @@ class Membrane(AbstractReadout):
         return frozenset({"states"})
 
     def __call__(self, solution: Solution) -> Float[Array, " classes"]:
-        assert solution.states is not None, "Membrane needs Save(states_at=times)."
-        return jnp.mean(solution.states[self.population].v, axis=0)
+        return jnp.mean(saved(solution, self.population, "v", "Membrane"), axis=0)
 
     def predict(self, output: Float[Array, " classes"]) -> Int[Array, ""]:
         return jnp.argmax(output)
@@ -103,3 +102,15 @@ class Linear(AbstractReadout):
 
     def predict(self, output: Float[Array, " classes"]) -> Int[Array, ""]:
         return jnp.argmax(output)
+
+
+def saved(solution: Solution, population: str, variable: str, owner: str) -> Array:
+    """A variable of a population at the saved times, or an error that names what its states have."""
+    assert solution.states is not None, f"{owner} needs Save(states_at=times)."
+    state = solution.states[population]
+    if not hasattr(state, variable):
+        raise ValueError(
+            f"{owner} got the variable {variable!r}, which the neurons {population!r} do not have; expected one of "
+            f"{list(getattr(state, '_fields', ()))}."
+        )
+    return getattr(state, variable)

@@ -28,6 +28,11 @@ class IzhikevichState(NamedTuple):
     i: Array
 
     @property
+    def v(self) -> Array:
+        """The membrane potential in mV."""
+        return _potential(self.z, least=jnp.finfo(self.z.dtype).eps)
+
+    @property
     def membrane(self) -> tuple[str, ...]:
         """The field that holds the membrane potential."""
         return ("z",)
@@ -111,7 +116,7 @@ class Izhikevich(st.AbstractODENeuron):
         return IzhikevichState(state.z, state.u, state.i + kick)
 
     def observe(self, state: IzhikevichState) -> Array:
-        return _potential(state.z, least=jnp.finfo(state.z.dtype).eps)
+        return state.v
 
 
 def _scaled(v: ArrayLike) -> Array:
