@@ -108,3 +108,9 @@ def test_transformations_may_put_anything_into_a_neuron():
     assert eqx.combine(parameters, fixed).c == -65.0
     assert jax.tree.map(lambda leaf: -jnp.asarray(leaf), neuron).tau_syn == -5.0
     assert jax.tree.map(lambda leaf: None, neuron).a is None
+
+
+@pytest.mark.parametrize("model", [EIF, AdEx, Izhikevich], ids=lambda model: model.__name__)
+def test_a_state_of_another_shape_is_refused(model):
+    with pytest.raises(ValueError, match=rf"{model.__name__}.at got v of shape \(3,\); expected \(\) or \(2,\)"):
+        model(2).at(jnp.zeros(3))

@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 import saltation as st
 
-from ._parameters import Parameter, as_parameter
+from ._parameters import Parameter, as_parameter, filled
 from ._ports import check_port
 from ._upstroke import Upstroke
 
@@ -90,8 +90,8 @@ class AdEx(st.AbstractODENeuron):
 
     def at(self, v: ArrayLike, w: ArrayLike = 0.0, i: ArrayLike = 0.0) -> AdExState:
         """The state at a membrane potential `v` in mV and currents `w` and `i` in pA, of the population's shape."""
-        zero = jnp.zeros(self.shape)
-        return AdExState(zero + self._upstroke.scaled(jnp.asarray(v)), zero + w, zero + i)
+        v, w, i = filled("AdEx", self.shape, v=v, w=w, i=i)
+        return AdExState(self._upstroke.scaled(v), w, i)
 
     def init(self, *, key: PRNGKeyArray | None = None) -> AdExState:
         return self.at(self.v_leak)

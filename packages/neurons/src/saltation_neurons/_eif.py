@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 import saltation as st
 
-from ._parameters import Parameter, as_parameter
+from ._parameters import Parameter, as_parameter, filled
 from ._ports import check_port
 from ._upstroke import Upstroke
 
@@ -83,8 +83,8 @@ class EIF(st.AbstractODENeuron):
 
     def at(self, v: ArrayLike, i: ArrayLike = 0.0) -> EIFState:
         """The state at a membrane potential `v` in mV and a synaptic current `i` in pA, of the population's shape."""
-        zero = jnp.zeros(self.shape)
-        return EIFState(zero + self._upstroke.scaled(jnp.asarray(v)), zero + i)
+        v, i = filled("EIF", self.shape, v=v, i=i)
+        return EIFState(self._upstroke.scaled(v), i)
 
     def init(self, *, key: PRNGKeyArray | None = None) -> EIFState:
         return self.at(self.v_leak)

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 import saltation as st
 
 from ._bounds import at_least
-from ._parameters import Parameter, as_parameter
+from ._parameters import Parameter, as_parameter, filled
 from ._ports import check_port
 
 _MIDDLE = -62.5  # mV, where the parabola 0.04 v^2 + 5 v + 140 has its least value
@@ -90,8 +90,8 @@ class Izhikevich(st.AbstractODENeuron):
 
     def at(self, v: ArrayLike, u: ArrayLike = 0.0, i: ArrayLike = 0.0) -> IzhikevichState:
         """The state at a membrane potential `v` in mV, and `u` and `i` in mV/ms, of the population's shape."""
-        zero = jnp.zeros(self.shape)
-        return IzhikevichState(zero + _scaled(v), zero + u, zero + i)
+        v, u, i = filled("Izhikevich", self.shape, v=v, u=u, i=i)
+        return IzhikevichState(_scaled(v), u, i)
 
     def init(self, *, key: PRNGKeyArray | None = None) -> IzhikevichState:
         return self.at(self.v_init, self.b * self.v_init)

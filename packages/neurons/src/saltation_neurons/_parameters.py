@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 Parameter = float | int | Float[Array, "..."]
 
@@ -32,3 +32,15 @@ def check_reset_mode(owner: str, mode: str) -> None:
             f"{owner} got reset_mode={mode!r}; expected 'value' (v = v_reset) or 'subtract' "
             "(v falls by v_threshold - v_reset)."
         )
+
+
+def filled(owner: str, shape: tuple[int, ...], **values: ArrayLike) -> tuple[Array, ...]:
+    """Values as arrays of a population's shape; `ValueError` for one that has another."""
+    found = []
+    for name, value in values.items():
+        if jnp.shape(value) not in ((), shape):
+            raise ValueError(
+                f"{owner}.at got {name} of shape {jnp.shape(value)}; expected () or {shape}, the population's."
+            )
+        found.append(jnp.zeros(shape) + value)
+    return tuple(found)
