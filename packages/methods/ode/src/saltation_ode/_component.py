@@ -11,8 +11,6 @@ import saltation as st
 
 from ._flow import AbstractFlow
 
-_LANES = 8  # in float32
-
 
 class Lookup(eqx.Module):
     """What each of `N` spikes delivers, as its unit: the rows `[N, n]` are put together where they are needed.
@@ -86,6 +84,11 @@ class Component(eqx.Module):
         return not any(flow.is_numerical for flow in self.flows.values())
 
     @property
+    def alone(self) -> bool:
+        """Whether it is one neuron, to which nothing of its own returns."""
+        return not self.links and sum(self.size(name) for name in self.neurons) == 1
+
+    @property
     def dtype(self):
         return self.samples.dtype
 
@@ -104,6 +107,10 @@ class Component(eqx.Module):
         }
         return eqx.tree_at(lambda c: c.arrivals, self, arrivals)
 
+    def schedules(self, name: str) -> bool:
+        """Whether the population's neurons may schedule events of their own."""
+        return type(self.neurons[name]).next_timer is not st.AbstractODENeuron.next_timer
+
     def size(self, name: str) -> int:
         return self.drive[name].shape[0]
 
@@ -112,7 +119,8 @@ class Component(eqx.Module):
         bound = 1 + self.samples.shape[0]
         for name, arrivals in self.arrivals.items():
             bound += arrivals.time.size
-            bound += 2 * self.size(name) * self.max_spikes  # each spike may schedule one timer
+            events = 2 if self.schedules(name) else 1  # each spike may schedule one timer
+            bound += events * self.size(name) * self.max_spikes
         for link in self.links:
             bound += link.delay.size * self.max_spikes
         return bound
@@ -124,11 +132,6 @@ class Component(eqx.Module):
             offsets[name] = total
             total += self.size(name)
         return offsets
-
-
-def spare_lanes(n: int) -> int:
-    """How many neurons to add to `n`, so that they fill whole vector registers: they are a batch's innermost axis."""
-    return -n % _LANES if n > _LANES else 0
 
 
 def split_lanes(component: Component) -> tuple[Component, Component]:

@@ -19,16 +19,19 @@ import saltation as st
 State = Any
 
 _GROSS = 0.1  # an error of a fixed step that is no longer a matter of accuracy, absolute and relative
+_NEAR = 100.0  # of the root of rounding: where a spike may lie beside the end of a step, as a part of its length
 
 
 class Attempt(NamedTuple):
     """A tried step of a population of `n`."""
 
     end: State
+    slope: State  # the vector field there
+    rise: Array  # [n], the slope of the guard there
     error: Array  # [], over the tolerance: at most 1 is good enough, `inf` if the state stopped being finite
     crossing: Array  # [n], when the guard rises through zero, since the start of the step; `inf` if it does not
-    located: Array  # [n], bool: that is at the end of the step, to rounding
-    approach: Array  # [n], how long a straight line from the end of the step takes to the guard; `inf` if it recedes
+    located: Array  # [n], bool: that is where a straight line from the end of the step leads, to rounding
+    approach: Array  # [n], how long that line takes to the guard, below zero for one that has passed; `inf` for never
 
 
 class AbstractFlow(eqx.Module):
@@ -49,10 +52,6 @@ class AbstractFlow(eqx.Module):
     def rate(self, neuron: st.AbstractNeuron, t: Array, state: State, h: Array, drive: Array) -> State:
         """The derivative of `propagate` by `h`."""
 
-    @abc.abstractmethod
-    def attempt(self, neuron: st.AbstractNeuron, t: Array, state: State, h: Array, drive: Array) -> Attempt:
-        """Try a step: where it ends, how accurate it is, and whether the guard rises through zero within it."""
-
 
 class ClosedFormFlow(AbstractFlow):
     """The neuron's own exact solution: a step of any duration, and its crossing."""
@@ -66,18 +65,17 @@ class ClosedFormFlow(AbstractFlow):
     def rate(self, neuron, t, state, h, drive):
         return neuron.vector_field(t + h, self.propagate(neuron, t, state, h, drive), drive)
 
-    def attempt(self, neuron, t, state, h, drive):
-        crossing = _closed_form(neuron).crossing(state, h, drive)
-        never = jnp.full_like(crossing, jnp.inf)
-        return Attempt(state, jnp.zeros_like(h), crossing, jnp.isfinite(crossing), never)
+    def crossing(self, neuron: st.AbstractNeuron, state: State, h: Array, drive: Array) -> Array:
+        """When the guard first rises through zero within a step of duration `h`, `[n]`; `inf` if it does not."""
+        return _closed_form(neuron).crossing(state, h, drive)
 
 
 class RungeKuttaFlow(AbstractFlow):
     """An explicit Runge-Kutta formula, given by the tableau of a diffrax solver.
 
     A crossing is looked for on the cubic that matches the guard and its slope at both ends of the step, interior peaks
-    included. The caller then tries the step that ends there, so a located time satisfies the guard of the computed
-    flow itself and not of the cubic.
+    included. The caller then tries the step that ends there, and goes the little that is left along the vector field:
+    so a located time satisfies the guard of the computed flow itself and not of the cubic.
     """
 
     is_numerical: ClassVar[bool] = True
@@ -140,20 +138,25 @@ class RungeKuttaFlow(AbstractFlow):
     def rate(self, neuron, t, state, h, drive):
         return jax.jvp(lambda h: self.propagate(neuron, t, state, h, drive), (h,), (jnp.ones_like(h),))[1]
 
-    def attempt(self, neuron, t, state, h, drive):
+    def attempt(self, neuron: st.AbstractNeuron, t: Array, state: State, h: Array, drive: Array) -> Attempt:
+        """Try a step: where it ends, how accurate it is, and whether the guard rises through zero within it."""
         end, slopes = self._stages(neuron, t, state, h, drive)
         end_slope = slopes[-1] if self.last_is_end else neuron.vector_field(t + h, end, drive)
-        guard, guard_slope = jax.jvp(neuron.guard, (state,), (slopes[0],))
-        end_guard, end_guard_slope = jax.jvp(neuron.guard, (end,), (end_slope,))
-        crossing = _cubic_crossing(guard, guard_slope, end_guard, end_guard_slope, h)
-        # To rounding: as close in time as the clock resolves.
-        resolution = 4 * jnp.finfo(h.dtype).eps * jnp.maximum(jnp.abs(t + h), h)
-        rising = (guard < 0) & (end_guard_slope > 0)
-        approach = -end_guard / jnp.where(rising, end_guard_slope, 1.0)
-        located = rising & (jnp.abs(approach) <= resolution)
+        guard, rise = jax.jvp(neuron.guard, (state,), (slopes[0],))
+        end_guard, end_rise = jax.jvp(neuron.guard, (end,), (end_slope,))
+        crossing = _cubic_crossing(guard, rise, end_guard, end_rise, h)
+        rising = (guard < 0) & (end_rise > 0)
+        approach = -end_guard / jnp.where(rising, end_rise, 1.0)
+        # To rounding: as close in time as the clock resolves, with as much as the line leaves out.
+        resolution = resolution_at(t + h)
+        off = jnp.abs(approach)
+        bend = off * jnp.abs(end_rise - rise) / jnp.where(rising, end_rise, 1.0)
+        near = (off <= _NEAR * jnp.finfo(h.dtype).eps ** 0.5 * h) & (off * bend <= resolution * h)
+        located = rising & (near | (off <= resolution)) & ~(crossing < h - 2.0 * off - resolution)
         located = located | (jnp.isfinite(crossing) & (h <= resolution))
-        approach = jnp.where(rising & (end_guard < 0), approach, jnp.inf)
-        return Attempt(end, self._error(state, end, slopes, end_slope, h), crossing, located, approach)
+        approach = jnp.where(rising & (located | (end_guard < 0)), approach, jnp.inf)
+        error = self._error(state, end, slopes, end_slope, h)
+        return Attempt(end, end_slope, end_rise, error, crossing, located, approach)
 
     def _stages(self, neuron, t, state, h, drive):
         """The end of the step, and the slopes at its stages."""
@@ -182,6 +185,11 @@ class RungeKuttaFlow(AbstractFlow):
         finite = functools.reduce(jnp.logical_and, [jnp.isfinite(leaf) for leaf in jax.tree.leaves(end)])
         worst = functools.reduce(jnp.maximum, jax.tree.leaves(errors))
         return jnp.max(jnp.where(finite & jnp.isfinite(worst), worst, jnp.inf))
+
+
+def resolution_at(t: Array) -> Array:
+    """What is equal to rounding: as close in time as a clock resolves at `t`."""
+    return 4 * jnp.finfo(t.dtype).eps * t
 
 
 def _closed_form(neuron: st.AbstractNeuron) -> st.ClosedForm:

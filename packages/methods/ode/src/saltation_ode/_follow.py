@@ -173,7 +173,7 @@ def _entries(component: Component, tables: dict[str, tuple[Any, ...]]) -> Callab
             entry = jnp.where(record.kind == arrival, record.slot, -1)
             wide = entry[:, None]
             if size is not None:
-                entry = wide = jnp.where(record.which[:, None] == iota(size)[None], wide, -1)
+                entry = wide = jnp.where(_which(record)[:, None] == iota(size)[None], wide, -1)
             found[name] = (entry, *jax.tree.map(lambda _, wide=wide: wide, others))
         return found
 
@@ -182,7 +182,7 @@ def _entries(component: Component, tables: dict[str, tuple[Any, ...]]) -> Callab
 
 def _event(component: Component, record: Record, rows: dict[str, tuple[Any, ...]]) -> _Event:
     kinds = Kinds(len(component.neurons), len(component.links))
-    kind, which, slot = record.kind, record.which, record.slot
+    kind, which, slot = record.kind, _which(record), record.slot
     when = jnp.zeros(kind.shape, component.dtype)
     delay = jnp.zeros(kind.shape, component.dtype)
     kicks: dict[str, dict[str, Array]] = {name: {} for name in component.neurons}
@@ -219,7 +219,8 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
     names = list(component.neurons)
     kinds = Kinds(len(names), len(component.links))
     offsets = component.offsets()
-    kind, which, slot, start, h, end, held = record
+    kind, _, slot, start, h, held = record
+    which = _which(record)
     neurons = moved(component.neurons, held)
     idle = kind == Kind.IDLE
 
@@ -249,7 +250,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         rising = rate[name]
         if held is not None:
             # Of a neuron that waits, the slope that it would have.
-            free = lax.stop_gradient(neuron.vector_field(end, state[name], carry.drive[name]))
+            free = lax.stop_gradient(neuron.vector_field(start + h, state[name], carry.drive[name]))
             rising = jax.tree.map(lambda f, r, held=held[name]: jnp.where(held, f, r), free, rising)
         slope = jax.jvp(neuron.guard, (state[name],), (rising,))[1]
         # Where the guard does not rise, as it may at an observed spike, the time has no derivative.
@@ -265,7 +266,7 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
 
     state = jax.tree.map(lambda x, dx: x + dx * later, state, rate)
     state = jax.tree.map(lambda new, old: jnp.where(idle, old, new), state, carry.state)
-    t = end + now + later
+    t = start + h + now + later
 
     # The jump.
     drive, times = dict(carry.drive), dict(carry.times)
@@ -293,6 +294,10 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
 def difference(x: Array) -> Array:
     """Zero, with the derivative of `x`."""
     return x - lax.stop_gradient(x)
+
+
+def _which(record: Record) -> Array:
+    return jnp.zeros_like(record.kind) if record.which is None else record.which
 
 
 def _link_source(link: Link, which: Array) -> Array:

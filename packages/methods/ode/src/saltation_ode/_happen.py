@@ -4,14 +4,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+import saltation as st
+
 from ._carry import Carry
 from ._component import Component, Lookup
 from ._next import delivery, link_row, row_at
 from ._record import Kinds, iota
 
 
-def fire(component: Component, carry: Carry, spiking: Array, spiker: Array, iteration: Array, lift: Array):
-    """Note the spike of one neuron, and reset it."""
+def fire(
+    component: Component,
+    carry: Carry,
+    spiking: Array,
+    spiker: Array,
+    iteration: Array,
+    lift: Array,
+    rise: dict[str, Array] | None,
+):
+    """Note the spike of one neuron, and reset it. `rise` are the slopes of the guards, if they are known."""
     offsets = component.offsets()
     state, armed = dict(carry.state), dict(carry.armed)
     count, times, where = dict(carry.count), dict(carry.times), dict(carry.iteration)
@@ -27,8 +37,7 @@ def fire(component: Component, carry: Carry, spiking: Array, spiker: Array, iter
         times[name] = jnp.where(here, carry.t, times[name])
         where[name] = jnp.where(here, iteration, where[name])
         count[name] = count[name] + mine.astype(jnp.int32)
-        slopes = neuron.vector_field(carry.t, state[name], carry.drive[name])
-        slope = jax.jvp(neuron.guard, (state[name],), (slopes,))[1]
+        slope = _rise(neuron, carry, name) if rise is None else rise[name]
         min_slope[name] = jnp.where(mine & ~lift, jnp.minimum(min_slope[name], slope), min_slope[name])
         flat[name] = flat[name] + (mine & ~lift & (slope <= 0)).astype(jnp.int32)
         reset = neuron.reset(state[name])
@@ -54,6 +63,12 @@ def fire(component: Component, carry: Carry, spiking: Array, spiker: Array, iter
         armed[name] = jnp.where(mine, below, armed[name] | below)
     stuck = carry.flags.guard_at_start | stuck
     return carry._replace(armed=armed, flags=carry.flags._replace(guard_at_start=stuck)), slot
+
+
+def _rise(neuron: st.AbstractNeuron, carry: Carry, name: str) -> Array:
+    """The slope of the guard."""
+    slopes = neuron.vector_field(carry.t, carry.state[name], carry.drive[name])
+    return jax.jvp(neuron.guard, (carry.state[name],), (slopes,))[1]
 
 
 def deliver(component: Component, carry: Carry, kinds: Kinds, kind: Array, which: Array, arrivals, links):

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ._chunks import padded_length
-from ._component import Component, Lookup, spare_lanes
+from ._component import Component, Lookup
 from ._found import Flags
 
 CHUNK = 64  # arrivals; a chunk that lies behind the end for all samples is skipped
+_LANES = 8  # in float32
 
 
 class LIFLayer(eqx.Module):
@@ -81,7 +82,8 @@ def lif_layer(component: Component) -> LIFLayer | None:
     n = component.size(name)
     time = arrivals.time
     kicks = arrivals.kicks.get("current", jnp.zeros((time.shape[0], n), dtype))
-    spare = spare_lanes(n)
+    # Neurons are a batch's innermost axis here: they fill whole vector registers.
+    spare = -n % _LANES if n > _LANES else 0
 
     def widen(x, **how):
         """An array that ends with the axis over neurons; anything else as it is."""

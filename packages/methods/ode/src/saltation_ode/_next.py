@@ -1,6 +1,7 @@
 """What is known to come next: arrivals from outside, spikes that travel inside, and the first of several events."""
 
 import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array
 
 from ._component import Arrivals, Component, Link
@@ -56,7 +57,23 @@ def entry_at(array: Array, index: Array, beyond: float) -> Array:
     """`array[index]`, or `beyond` past its end."""
     if array.shape[0] == 0:
         return jnp.full(array.shape[1:], beyond, array.dtype)
-    return array.at[index].get(mode="fill", fill_value=beyond)
+    return jnp.where(index < array.shape[0], _entry(array, jnp.minimum(index, array.shape[0] - 1)), beyond)
+
+
+@custom_vmap
+def _entry(array: Array, index: Array) -> Array:
+    return array.at[index].get(mode="promise_in_bounds")
+
+
+@_entry.def_vmap
+def _entry_of_each(size: int, batched: list[bool], array: Array, index: Array) -> tuple[Array, bool]:
+    own, chosen = batched
+    if not chosen:
+        return array[:, index], True
+    # JAX's own rule makes a list of pairs, the sample and its index, at every step of a loop.
+    places = iota(size) * array.shape[1] + index if own else index
+    rows = array.reshape(-1, *array.shape[2:]) if own else array
+    return _entry(rows, places), True
 
 
 def first_of(events: list[tuple[int, Array, Array]]) -> tuple[Array, Array, Array]:

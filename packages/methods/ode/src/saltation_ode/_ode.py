@@ -15,7 +15,7 @@ import saltation as st
 from ._arrivals import external_arrivals, internal_links
 from ._attach import attach, freeze
 from ._chunks import entry_of
-from ._component import Component, spare_lanes, split_lanes
+from ._component import Component, split_lanes
 from ._flow import AbstractFlow, ClosedFormFlow, RungeKuttaFlow
 from ._follow import Values, derivative
 from ._found import Flags, Summary
@@ -250,11 +250,7 @@ class ODE(st.AbstractReplayMethod):
             return solve(component)
         own, shared = split_lanes(component)
         (name,) = component.neurons
-        n = component.size(name)
-        # Copies of the last neuron.
-        own = jax.tree.map(lambda x: jnp.pad(x, [(0, spare_lanes(n))] + [(0, 0)] * (x.ndim - 1), mode="edge"), own)
         values, summary = jax.vmap(lambda own: solve(eqx.combine(own, shared)))(own)
-        values, summary = jax.tree.map(lambda x: x[:n], (values, summary))
         # The axes over neurons ([n, 1]) become those of a population ([n]).
         values = Values(
             {name: values.times[name][:, 0]},

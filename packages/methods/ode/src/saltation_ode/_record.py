@@ -49,11 +49,12 @@ class Record(NamedTuple):
     """One entry for each iteration, arrays of `[C, c]`: in chunks, as they are made and followed."""
 
     kind: Array
-    which: Array  # the neuron (numbered over all populations), the lane of an arrival, or the synapse of a link
+    # The neuron (numbered over all populations), the lane of an arrival, or the synapse of a link; `None` if there is
+    # but one neuron, to which nothing of its own returns: it is 0.
+    which: Array | None
     slot: Array  # which of the arrivals, of the neuron's spikes, or of the source's spikes
     start: Array  # the time at the start of the step
     duration: Array
-    end: Array  # the time at its end, not recomputed: t + (stop - t) is not always stop
     held: dict[str, Array] | None = None  # by population, [C, c, n]: who waits in a replay
 
 

@@ -98,12 +98,16 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
         next_delivery(link, carry.times[link.source], pointer)
         for link, pointer in zip(component.links, carry.delivered, strict=True)
     ]
-    timers = {name: t + component.neurons[name].next_timer(carry.state[name]) for name in names}
+    timers = {
+        name: t + neuron.next_timer(carry.state[name])
+        for name, neuron in component.neurons.items()
+        if component.schedules(name)
+    }
     sample = entry_at(component.samples, carry.samples_taken, jnp.inf)
     end = jnp.asarray(component.t1, component.dtype)
     # At one instant the order is the order of this list.
     deliveries = [
-        *((kinds.timer(p), *earliest(timers[name])) for p, name in enumerate(names)),
+        *((kinds.timer(p), *earliest(timers[name])) for p, name in enumerate(names) if name in timers),
         *((kinds.arrival(p), *arrivals[name][:2]) for p, name in enumerate(names)),
         *((kinds.link(c), *link[:2]) for c, link in enumerate(links)),
     ]
@@ -118,11 +122,13 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     guard = join([component.neurons[name].guard(carry.state[name]) for name in names])
     armed = join([carry.armed[name] for name in names])
     lifted = armed & (guard >= 0) & (component.observed is None)
-    due = jnp.any(carry.due)
+    # One neuron alone never has another one beside it; said here, because XLA does not find out.
+    due = jnp.zeros((), bool) if component.alone else jnp.any(carry.due)
     lift = jnp.any(lifted) & ~pending & ~due
     instant = lift | due
     remaining = jnp.where(instant, jnp.zeros_like(t), stop - t)
 
+    rise = None
     if component.closed:
         h, crossed, accepted, reached, control = closed_step(component, carry, remaining, instant)
         state = {
@@ -132,19 +138,19 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     elif component.observed is not None:
         h, crossed, accepted, reached, control, state = replayed_step(component, carry, remaining)
     else:
-        h, crossed, accepted, reached, control, state = numerical_step(component, carry, remaining, instant)
+        h, crossed, accepted, reached, control, state, rise = numerical_step(component, carry, remaining, instant)
     crossed = jnp.where(due, carry.due, crossed & ~lift)
     spike = jnp.any(crossed)
-    spiker = jnp.argmax(jnp.where(lift, lifted, crossed)).astype(jnp.int32)
+    spiker = nothing if component.alone else jnp.argmax(jnp.where(lift, lifted, crossed)).astype(jnp.int32)
     others = crossed & (iota(crossed.shape[0]) != spiker)
 
     # What this iteration does.
     kind = jnp.where(reached, planned_kind, jnp.where(accepted, int(Kind.STEP), int(Kind.IDLE)))
-    spiking = jnp.asarray(int(Kind.SPIKE), jnp.int32)
+    kind_of_spike = jnp.asarray(int(Kind.SPIKE), jnp.int32)
     if not all(link.delayed for link in component.links):
         # Where nothing else happens at this instant, what is sent arrives at once.
-        spiking = jnp.where((stop > t + h) & ~jnp.any(others), int(Kind.SENT), spiking)
-    kind = jnp.where(spike, spiking, jnp.where(lift, int(Kind.LIFT), kind))
+        kind_of_spike = jnp.where((stop > t + h) & ~jnp.any(others), int(Kind.SENT), kind_of_spike)
+    kind = jnp.where(spike, kind_of_spike, jnp.where(lift, int(Kind.LIFT), kind))
     kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
     active = kind != Kind.IDLE
@@ -160,7 +166,8 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     if carry.waiting is not None:
         waiting = wait(component, carry.waiting, carry.t, carry.state, carry.drive, carry.h_free)
         carry = carry._replace(waiting=waiting)
-    carry, slot_of_spike = fire(component, carry, is_crossing(kind) | (kind == Kind.LIFT), spiker, iteration, lift)
+    spiking = is_crossing(kind) | (kind == Kind.LIFT)
+    carry, slot_of_spike = fire(component, carry, spiking, spiker, iteration, lift, rise)
     carry, slot_of_event = deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
     sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)
@@ -175,7 +182,8 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     )
     slot = jnp.where(spike | lift, slot_of_spike, slot_of_event)
     slot = jnp.where(taking, carry.samples_taken - 1, slot)
-    return carry, Record(kind, which, slot, t, jnp.where(active, h, 0.0), t_end, held)
+    noted_which = None if component.alone else which
+    return carry, Record(kind, noted_which, slot, t, jnp.where(active, h, 0.0), held)
 
 
 def noted(here: Array, state: Any, samples: Any) -> Any:

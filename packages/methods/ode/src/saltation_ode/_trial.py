@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
@@ -11,6 +12,7 @@ import saltation as st
 from ._carry import Carry
 from ._component import Component
 from ._fence import fenced
+from ._flow import Attempt, resolution_at
 from ._held import moved
 from ._next import join, upcoming
 
@@ -32,19 +34,19 @@ class _Step(NamedTuple):
     reached: Array  # whether it ends at the next event that was known
     control: _Control
     state: dict[str, Any]
+    rise: dict[str, Array]  # the slope of each guard there
 
 
 def closed_step(component: Component, carry: Carry, remaining: Array, instant: Array):
     """A step to the next event, and who crosses the threshold there: the exact flow is never rejected."""
     if component.observed is None:
-        crossing = join([attempt.crossing for attempt in _attempts(component, carry, remaining)])
+        crossing = join(_crossings(component, carry, remaining))
     else:
         crossing = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
     first = jnp.min(crossing)
     spike = (first <= remaining) & ~instant
     h = jnp.where(spike, jnp.maximum(first, 0.0), remaining)
-    # Equal to rounding is equal: what the clock resolves.
-    crossed = spike & (crossing <= h + 4 * jnp.finfo(h.dtype).eps * (carry.t + h))
+    crossed = spike & (crossing <= h + resolution_at(carry.t + h))
     control = _Control(carry.h_free, carry.h_trial, jnp.zeros((), bool))
     yes = jnp.ones((), bool)
     return h, crossed, yes, yes, control
@@ -71,30 +73,47 @@ def numerical_step(component: Component, carry: Carry, remaining: Array, instant
         return (i < _TRIES) & st.anywhere(~step.accepted & ~carry.finished)
 
     no = jnp.zeros((), bool)
-    untried = _Step(carry.h_free, carry.due, no, no, _Control(carry.h_free, carry.h_trial, no), carry.state)
+    control = _Control(carry.h_free, carry.h_trial, no)
+    untried = _Step(carry.h_free, carry.due, no, no, control, carry.state, carry.min_slope)
     return lax.while_loop(again, tried, (jnp.zeros((), jnp.int32), carry.h_free, carry.h_trial, untried))[-1]
 
 
 def _try(component: Component, carry: Carry, remaining: Array, instant: Array) -> _Step:
-    h = jnp.minimum(remaining, jnp.minimum(carry.h_free, carry.h_trial))
+    h = jnp.minimum(_even(remaining, carry.h_free), carry.h_trial)
     attempts = _attempts(component, carry, h)
     error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
     crossing = join([attempt.crossing for attempt in attempts])
-    located = join([attempt.located for attempt in attempts])
-    approach = jnp.min(join([attempt.approach for attempt in attempts]))
+    approach = join([attempt.approach for attempt in attempts])
+    resolution = resolution_at(carry.t + h)
 
     good = (error <= 1) | instant
-    spike = good & jnp.any(located) & ~instant
+    located = join([attempt.located for attempt in attempts]) & (h + approach <= remaining + resolution)
+    when = jnp.where(located, h + approach, crossing)
+    first = jnp.min(when)
+    crossed = located & (when <= first + resolution)
+    spike = good & jnp.any(crossed) & ~instant
     inside = good & jnp.isfinite(jnp.min(crossing)) & ~spike & ~instant
     accepted = good & ~inside
     locating = jnp.isfinite(carry.h_trial)
 
     # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
-    short = jnp.where(locating & jnp.isfinite(approach), 2.0 * approach, jnp.inf)
+    nearest = jnp.min(approach)
+    short = jnp.where(locating & jnp.isfinite(nearest), 2.0 * nearest, jnp.inf)
     h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
     control = _control(component, carry, h, h_trial, error, good, ~(instant | inside))
-    state = {name: attempt.end for name, attempt in zip(component.neurons, attempts, strict=True)}
-    return _Step(h, spike & located, accepted, accepted & (h >= remaining), control, state)
+    # A step that ends beside a spike goes on to it, or back.
+    left = jnp.where(spike, jnp.minimum(first, remaining) - h, 0.0)
+    state = {
+        name: jax.tree.map(lambda x, slope: x + left * slope, attempt.end, attempt.slope)
+        for name, attempt in zip(component.neurons, attempts, strict=True)
+    }
+    rise = {name: attempt.rise for name, attempt in zip(component.neurons, attempts, strict=True)}
+    return _Step(h + left, spike & crossed, accepted, accepted & (h >= remaining), control, state, rise)
+
+
+def _even(remaining: Array, longest: Array) -> Array:
+    """The first of equal steps that are as few as they can be, and no longer than `longest`."""
+    return remaining / jnp.maximum(jnp.ceil(remaining / longest), 1.0)
 
 
 def replayed_step(component: Component, carry: Carry, remaining: Array):
@@ -103,7 +122,7 @@ def replayed_step(component: Component, carry: Carry, remaining: Array):
     due = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
     first = jnp.min(due)
     target = jnp.minimum(remaining, jnp.maximum(first, 0.0))
-    h = jnp.minimum(target, carry.h_free)
+    h = _even(target, carry.h_free)
     attempts = _attempts(component, carry, h)
     error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
     good = error <= 1
@@ -132,11 +151,20 @@ def _control(component: Component, carry: Carry, h, h_trial, error, good, tells)
     return _Control(h_free.astype(h.dtype), h_trial.astype(h.dtype), diverged)
 
 
-def _attempts(component: Component, carry: Carry, h: Array):
+def _crossings(component: Component, carry: Carry, h: Array) -> list[Array]:
+    def crossing(name, neuron):
+        flow: Any = component.flows[name]
+        return flow.crossing(neuron, carry.state[name], h, carry.drive[name])
+
+    return fenced(st.anywhere(~carry.finished), [crossing(name, neuron) for name, neuron in component.neurons.items()])
+
+
+def _attempts(component: Component, carry: Carry, h: Array) -> list[Attempt]:
     neurons = moved(component.neurons, None if carry.waiting is None else carry.waiting.held)
 
-    attempts = [
-        component.flows[name].attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
-        for name, neuron in neurons.items()
-    ]
+    def attempt(name, neuron):
+        flow: Any = component.flows[name]
+        return flow.attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
+
+    attempts = [attempt(name, neuron) for name, neuron in neurons.items()]
     return fenced(st.anywhere(~carry.finished), attempts)
