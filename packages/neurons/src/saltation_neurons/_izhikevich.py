@@ -15,7 +15,7 @@ from ._ports import check_port
 _MIDDLE = -62.5  # mV, where the parabola 0.04 v^2 + 5 v + 140 has its least value
 _LEAST = -16.25  # mV/ms, that value
 _CURVATURE = 0.04
-_WIDTH = 15.0  # mV; a drive of 0.04 * 15^2 = 9 mV/ms above that least one moves z the most evenly
+_WIDTH = 10.0  # mV; a drive of 0.04 * 10^2 = 4 mV/ms above that least one moves z the most evenly
 
 
 class IzhikevichState(NamedTuple):

@@ -146,17 +146,26 @@ class RungeKuttaFlow(AbstractFlow):
         end_guard, end_rise = jax.jvp(neuron.guard, (end,), (end_slope,))
         crossing = _cubic_crossing(guard, rise, end_guard, end_rise, h)
         rising = (guard < 0) & (end_rise > 0)
-        approach = -end_guard / jnp.where(rising, end_rise, 1.0)
-        # To rounding: as close in time as the clock resolves, with as much as the line leaves out.
+        # On from the end of the step, on a line with the cubic's curvature there.
+        steep = 1.0 / jnp.where(rising, end_rise, 1.0)
+        line = -end_guard * steep
+        q, r = _cubic(guard, rise, end_guard, end_rise, h)
+        whole = jnp.where(h > 0, h, 1.0)
+        part, steep = line / whole, steep / whole
+        bend = part * (q + 3.0 * r) * steep
+        approach = line * (1.0 - bend)
+        # To rounding: as close in time as the clock resolves, with as much as this leaves out.
         resolution = resolution_at(t + h)
         off = jnp.abs(approach)
-        bend = off * jnp.abs(end_rise - rise) / jnp.where(rising, end_rise, 1.0)
-        near = (off <= _NEAR * jnp.finfo(h.dtype).eps ** 0.5 * h) & (off * bend <= resolution * h)
-        located = rising & (near | (off <= resolution)) & ~(crossing < h - 2.0 * off - resolution)
-        located = located | (jnp.isfinite(crossing) & (h <= resolution))
-        approach = jnp.where(rising & (located | (end_guard < 0)), approach, jnp.inf)
+        missing = off * (2.0 * bend * bend + part * part * jnp.abs(r * steep))
+        near = (off <= _NEAR * jnp.finfo(h.dtype).eps ** 0.5 * h) & (missing <= resolution)
+        located = rising & near & ~(crossing < h - 2.0 * off - resolution)
+        # What the clock does not resolve from the end of the step is there.
+        there = (rising & (off <= resolution)) | (jnp.isfinite(crossing) & (h <= resolution))
+        approach = jnp.where(located | (rising & (end_guard < 0)), approach, jnp.inf)
+        approach = jnp.where(there & ~located, 0.0, approach)
         error = self._error(state, end, slopes, end_slope, h)
-        return Attempt(end, end_slope, end_rise, error, crossing, located, approach)
+        return Attempt(end, end_slope, end_rise, error, crossing, located | there, approach)
 
     def _stages(self, neuron, t, state, h, drive):
         """The end of the step, and the slopes at its stages."""
@@ -206,15 +215,18 @@ def _weighted(weights: tuple[float, ...], slopes: tuple[Array, ...]) -> Array:
     return sum(weight * slope for weight, slope in zip(weights, slopes, strict=False) if weight != 0.0)  # pyright: ignore
 
 
+def _cubic(g0: Array, d0: Array, g1: Array, d1: Array, h: Array) -> tuple[Array, Array]:
+    """The cubic Hermite interpolant `g0 + s (h d0 + s (q + s r))`, in `s = u / h`: its `q` and `r`."""
+    return 3.0 * (g1 - g0) - h * (2.0 * d0 + d1), 2.0 * (g0 - g1) + h * (d0 + d1)
+
+
 def _cubic_crossing(g0: Array, d0: Array, g1: Array, d1: Array, h: Array) -> Array:
     """The first root of the cubic Hermite interpolant on `(0, h]` that is reached from below, `inf` if there is none.
 
     An estimate is enough: the step that ends there is tried next.
     """
-    # In s = u / h: g(s) = g0 + s (p + s (q + s r)).
     p = h * d0
-    q = 3.0 * (g1 - g0) - h * (2.0 * d0 + d1)
-    r = 2.0 * (g0 - g1) + h * (d0 + d1)
+    q, r = _cubic(g0, d0, g1, d1, h)
 
     def value(s):
         return g0 + s * (p + s * (q + s * r))
@@ -233,7 +245,8 @@ def _cubic_crossing(g0: Array, d0: Array, g1: Array, d1: Array, h: Array) -> Arr
     high = jnp.where(over_peak, top, 1.0)
     # From the chord, or from the middle of the way up to a peak.
     s = jnp.where(over_peak, 0.5 * top, g0 / jnp.where(hit & ~over_peak, g0 - g1, -1.0))
-    for _ in range(3):
+    # Each has twice as many digits as the one before.
+    for _ in range(2 if jnp.finfo(s.dtype).bits < 64 else 3):
         v = value(s)
         low, high = jnp.where(v < 0, s, low), jnp.where(v < 0, high, s)
         slope = p + s * (2.0 * q + 3.0 * s * r)

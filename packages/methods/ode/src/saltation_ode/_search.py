@@ -154,7 +154,7 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
     active = kind != Kind.IDLE
-    kind, which, h, reached, control = fenced(st.anywhere(~carry.finished), (kind, which, h, reached, control))
+    kind = fenced(st.anywhere(~carry.finished), kind)
     t_end = jnp.where(active, jnp.where(reached & ~spike & ~lift, stop, t + h), t)
     state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)

@@ -11,13 +11,13 @@ import saltation as st
 
 from ._carry import Carry
 from ._component import Component
-from ._fence import fenced
+from ._fence import apart
 from ._flow import Attempt, resolution_at
 from ._held import moved
 from ._next import join, upcoming
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
-_RECOVER = 2.0
+_HALF, _RECOVER = 0.5, 2.0  # of fixed steps
 _TRIES = 2  # in an iteration; the samples of a batch wait for each other
 
 
@@ -104,7 +104,7 @@ def _try(component: Component, carry: Carry, remaining: Array, instant: Array) -
     # A step that ends beside a spike goes on to it, or back.
     left = jnp.where(spike, jnp.minimum(first, remaining) - h, 0.0)
     state = {
-        name: jax.tree.map(lambda x, slope: x + left * slope, attempt.end, attempt.slope)
+        name: jax.tree.map(lambda x, slope: jnp.where(spike, x + left * slope, x), attempt.end, attempt.slope)
         for name, attempt in zip(component.neurons, attempts, strict=True)
     }
     rise = {name: attempt.rise for name, attempt in zip(component.neurons, attempts, strict=True)}
@@ -144,7 +144,7 @@ def _control(component: Component, carry: Carry, h, h_trial, error, good, tells)
         h_free = jnp.where(good, grown, suggested)
     else:
         # A fixed step that runs away is tried again shorter: there may be a crossing on the way.
-        h_free = jnp.where(good, jnp.minimum(_RECOVER * carry.h_free, step), _SHRINK * h)
+        h_free = jnp.where(good, jnp.minimum(_RECOVER * carry.h_free, step), _HALF * h)
     h_free = jnp.where(tells, h_free, carry.h_free)
     smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
     diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
@@ -156,7 +156,8 @@ def _crossings(component: Component, carry: Carry, h: Array) -> list[Array]:
         flow: Any = component.flows[name]
         return flow.crossing(neuron, carry.state[name], h, carry.drive[name])
 
-    return fenced(st.anywhere(~carry.finished), [crossing(name, neuron) for name, neuron in component.neurons.items()])
+    everyone = component.neurons.items()
+    return apart(st.anywhere(~carry.finished), lambda: [crossing(name, neuron) for name, neuron in everyone])
 
 
 def _attempts(component: Component, carry: Carry, h: Array) -> list[Attempt]:
@@ -166,5 +167,4 @@ def _attempts(component: Component, carry: Carry, h: Array) -> list[Attempt]:
         flow: Any = component.flows[name]
         return flow.attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
 
-    attempts = [attempt(name, neuron) for name, neuron in neurons.items()]
-    return fenced(st.anywhere(~carry.finished), attempts)
+    return apart(st.anywhere(~carry.finished), lambda: [attempt(name, neuron) for name, neuron in neurons.items()])
