@@ -28,17 +28,17 @@ def main() -> None:
     if args.variant == "reference":
         write_reference(problem, args.out)
         return
-    settings, notes = settings_of(problem.model)
+    settings, notes = settings_of(problem)
     method = ODE(max_spikes=problem.room, **settings)
     notes = f"max_spikes={problem.room}, {notes}"
     serve(["saltation", "saltation-ode", "saltation-neurons"], problem, args.out, step_of(problem, method), notes)
 
 
-def settings_of(model: str) -> tuple[dict, str]:
+def settings_of(problem: Problem) -> tuple[dict, str]:
     """The method's settings, at which it is no less accurate than eventax is with its own."""
-    if model == "lif":
+    if problem.model == "lif":
         return {}, "defaults"
-    step = {"eif": 3.0, "izhikevich": 2.0}.get(model, 1.0)
+    step = {"qif": 1.0 if isfinite(problem.v_threshold) else 1.5, "eif": 3.0, "izhikevich": 2.5}[problem.model]
     return {"solver": Bosh3(), "step": step}, f"Bosh3, steps of {step:g} ms"
 
 
