@@ -19,6 +19,7 @@ import saltation as st
 State = Any
 
 _GROSS = 0.1  # an error of a fixed step that is no longer a matter of accuracy, absolute and relative
+_STRAIGHT = 0.1  # a bend of the way to the guard, with which it is still expected to be reached
 _NEAR = 100.0  # of the root of rounding: where a spike may lie beside the end of a step, as a part of its length
 
 
@@ -30,8 +31,8 @@ class Attempt(NamedTuple):
     rise: Array  # [n], the slope of the guard there
     error: Array  # [], over the tolerance: at most 1 is good enough, `inf` if the state stopped being finite
     crossing: Array  # [n], when the guard rises through zero, since the start of the step; `inf` if it does not
-    located: Array  # [n], bool: that is where a straight line from the end of the step leads, to rounding
-    approach: Array  # [n], how long that line takes to the guard, below zero for one that has passed; `inf` for never
+    located: Array  # [n], bool: that is where the guard's line from the end of the step leads, to rounding
+    approach: Array  # [n], how long that line takes to the guard, below zero if it has passed; `inf` if it may never
 
 
 class AbstractFlow(eqx.Module):
@@ -162,7 +163,8 @@ class RungeKuttaFlow(AbstractFlow):
         located = rising & near & ~(crossing < h - 2.0 * off - resolution)
         # What the clock does not resolve from the end of the step is there.
         there = (rising & (off <= resolution)) | (jnp.isfinite(crossing) & (h <= resolution))
-        approach = jnp.where(located | (rising & (end_guard < 0)), approach, jnp.inf)
+        coming = rising & (end_guard < 0) & (jnp.abs(bend) < _STRAIGHT)
+        approach = jnp.where(located | coming, approach, jnp.inf)
         approach = jnp.where(there & ~located, 0.0, approach)
         error = self._error(state, end, slopes, end_slope, h)
         return Attempt(end, end_slope, end_rise, error, crossing, located | there, approach)

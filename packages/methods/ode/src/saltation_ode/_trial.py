@@ -94,12 +94,10 @@ def _try(component: Component, carry: Carry, remaining: Array, instant: Array) -
     spike = good & jnp.any(crossed) & ~instant
     inside = good & jnp.isfinite(jnp.min(crossing)) & ~spike & ~instant
     accepted = good & ~inside
-    locating = jnp.isfinite(carry.h_trial)
+    reached = accepted & (h >= remaining)
 
-    # A crossing inside the step: try the step that ends there. A trial that ended below it: the next one is short.
-    nearest = jnp.min(approach)
-    short = jnp.where(locating & jnp.isfinite(nearest), 2.0 * nearest, jnp.inf)
-    h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted, jnp.inf, short))
+    # A crossing inside the step, or one that is expected next: try the step that ends there.
+    h_trial = jnp.where(inside, jnp.min(crossing), jnp.where(spike | ~accepted | reached, jnp.inf, jnp.min(approach)))
     control = _control(component, carry, h, h_trial, error, good, ~(instant | inside))
     # A step that ends beside a spike goes on to it, or back.
     left = jnp.where(spike, jnp.minimum(first, remaining) - h, 0.0)
@@ -108,7 +106,7 @@ def _try(component: Component, carry: Carry, remaining: Array, instant: Array) -
         for name, attempt in zip(component.neurons, attempts, strict=True)
     }
     rise = {name: attempt.rise for name, attempt in zip(component.neurons, attempts, strict=True)}
-    return _Step(h + left, spike & crossed, accepted, accepted & (h >= remaining), control, state, rise)
+    return _Step(h + left, spike & crossed, accepted, reached, control, state, rise)
 
 
 def _even(remaining: Array, longest: Array) -> Array:
