@@ -61,7 +61,7 @@ class Izhikevich(st.AbstractODENeuron):
     **Raises:** `ValueError` for a time constant that is not positive, or a reset or start that is not below
     the threshold.
 
-    It is solved for `z`, with `v = -62.5 + 30 z / (1 - z^2)`: the tangent of a quarter of the phase that quadratic
+    It is solved for `z`, with `v = -62.5 + 20 z / (1 - z^2)`: the tangent of a quarter of the phase that quadratic
     neurons have on a circle. It is 1 where `v` is infinite and changes at much the same speed all the way, so that
     steps need not shorten in the upstroke. `observe` gives `v`, and `at` the state at a `v`.
 

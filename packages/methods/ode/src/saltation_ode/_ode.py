@@ -39,7 +39,8 @@ class ODE(st.AbstractReplayMethod):
     - `max_spikes`: room for each neuron's spikes. More than that is reported, never dropped silently.
     - `solver`: an explicit Runge-Kutta solver of diffrax. With `None`, a closed form where all neurons of a component
       have one, else `diffrax.Tsit5()`.
-    - `step`: a fixed step. With `None` the step adapts to `rtol` and `atol`.
+    - `step`: the longest of fixed steps, which are equal up to the next event, and as few as they can be. With `None`
+      the step adapts to `rtol` and `atol`.
     - `rtol`, `atol`: tolerances of the states, `None` for 1e-9 in float64 and 1e-5 in float32.
     - `max_steps`: room for a component's steps between events, `None` for a guess that suits most networks.
     - `slope_floor`: the least slope of the guard at a spike that derivatives are taken with, in the guard's unit over
@@ -227,7 +228,7 @@ class ODE(st.AbstractReplayMethod):
         component = component.looked_up()
         lanes = not cyclic
         neurons = 1 if lanes else sum(component.size(name) for name in component.neurons)
-        spikes = 6 * neurons * component.max_spikes  # rejected and short steps around each spike
+        spikes = 4 * neurons * component.max_spikes  # rejected and short steps around each spike
         # Unused room costs memory. The defaults in float64 are strict and take many steps.
         adaptive_room = 2000 if jnp.finfo(component.dtype).bits == 64 else 300
         steps = adaptive_room if self.step is None else math.ceil(component.t1 / self.step)
