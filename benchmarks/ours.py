@@ -39,11 +39,7 @@ def settings_of(problem: Problem) -> tuple[dict, str]:
     if problem.model == "lif":
         return {}, "defaults"
     step = {"qif": 1.0 if isfinite(problem.v_threshold) else 1.5, "eif": 3.0, "izhikevich": 2.5}[problem.model]
-    settings, notes = {"solver": Bosh3(), "step": step}, f"Bosh3, steps of {step:g} ms"
-    if problem.model == "qif":
-        return settings, notes
-    # Room that is used: of a small batch, memory of the processor's caches.
-    return settings | {"max_steps": 16}, f"{notes}, room for 16"
+    return {"solver": Bosh3(), "step": step}, f"Bosh3, steps of {step:g} ms"
 
 
 def step_of(problem: Problem, method: ODE):
