@@ -29,7 +29,7 @@ class Carry(NamedTuple):
     samples: dict[str, Any] | None
     h_free: Array  # what the step-size control would take
     h_trial: Array  # where a crossing is expected, `inf` if none is
-    finished: Array
+    going: Array  # whether there is more to find
     waiting: Waiting | None  # in a replay step by step
     flags: Flags
 
@@ -59,7 +59,7 @@ def start(component: Component, first_step: float, keep: bool) -> Carry:
         samples=None if keep else jax.tree.map(lambda x: jnp.zeros((number, *x.shape), x.dtype), component.state),
         h_free=jnp.full((), first_step, dtype),
         h_trial=jnp.full((), jnp.inf, dtype),
-        finished=no,
+        going=~no,
         waiting=start_waiting(component),
         flags=Flags(no, no, no, above),
     )

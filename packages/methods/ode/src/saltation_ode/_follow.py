@@ -15,11 +15,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-import saltation as st
-
 from ._chunks import entry_of, short_scan
 from ._component import Arrivals, Component, Link
-from ._fence import fenced
+from ._fence import fenced, running_in
 from ._found import Found
 from ._held import moved
 from ._linear_chunks import Tables, linear_chunks
@@ -85,8 +83,10 @@ def derivative(
     rest = _without_arrivals(moving)
     varying = _where_given(table_directions)
 
+    number_of_chunks, length = found.record.kind.shape
+
     def chunk(directions, carry, x, rows, row_directions):
-        record, before = x
+        record, before, index = x
         still, moved = eqx.partition(rows, jax.tree.map(lambda given: not given, varying))
 
         def events_of(rest, moved):
@@ -97,10 +97,11 @@ def derivative(
         def step(carry, x):
             state, drive, tangents, samples = carry
             record, event, event_tangents = x
+            running = running_in(length, index, record.kind != Kind.IDLE)
 
             def iterate(neurons, carry, event):
                 own = eqx.tree_at(lambda c: c.neurons, rest, neurons)
-                return _iterate(restore(own), carry, record, event)
+                return _iterate(restore(own), carry, record, event, running)
 
             now = _Carry(record.start, state, drive, sent)
             after, tangents = jax.jvp(
@@ -121,7 +122,7 @@ def derivative(
         chunk,
         _without_arrivals(directions),
         carry,
-        (found.record, found.starts),
+        (found.record, found.starts, iota(number_of_chunks)),
         found.chunks,
         still=Tables(tables, entries),
         moving=Tables(table_directions, lambda x: eqx.filter(entries(x), varying)),
@@ -167,7 +168,7 @@ def _entries(component: Component, tables: dict[str, tuple[Any, ...]]) -> Callab
     }
 
     def entries(x):
-        record, _ = x
+        record, *_ = x
         found = {}
         for name, (arrival, size, others) in arriving.items():
             entry = jnp.where(record.kind == arrival, record.slot, -1)
@@ -215,7 +216,7 @@ def _link_rows(link: Link, synapse: Array) -> Array:
     return jnp.where(own, link.kicks[synapse // post], 0.0)
 
 
-def _iterate(component: Component, carry: _Carry, record: Record, event: _Event) -> _Carry:
+def _iterate(component: Component, carry: _Carry, record: Record, event: _Event, running: Array) -> _Carry:
     names = list(component.neurons)
     kinds = Kinds(len(names), len(component.links))
     offsets = component.offsets()
@@ -229,7 +230,6 @@ def _iterate(component: Component, carry: _Carry, record: Record, event: _Event)
         at = neurons[name], start, carry.state[name], h, carry.drive[name]
         return fenced(running, (component.flows[name].propagate(*at), component.flows[name].rate(*at)))
 
-    running = st.anywhere(~idle)
     flowed = {name: flow_of(name) for name in names}
     state = {name: flowed[name][0] for name in names}
     rate = {name: lax.stop_gradient(flowed[name][1]) for name in names}

@@ -27,12 +27,11 @@ def fire(
     count, times, where = dict(carry.count), dict(carry.times), dict(carry.iteration)
     min_slope, flat = dict(carry.min_slope), dict(carry.flat)
     slot = jnp.zeros((), jnp.int32)
-    full = stuck = jnp.zeros((), bool)
+    stuck = carry.flags.guard_at_start
     for name, neuron in component.neurons.items():
         n = component.size(name)
         mine = spiking & (iota(n) + offsets[name] == spiker)
         slot = slot + jnp.sum(jnp.where(mine, count[name], 0), dtype=jnp.int32)
-        full = full | jnp.any(mine & (count[name] >= component.max_spikes))
         here = mine[:, None] & (iota(component.max_spikes)[None, :] == count[name][:, None])
         times[name] = jnp.where(here, carry.t, times[name])
         where[name] = jnp.where(here, iteration, where[name])
@@ -53,7 +52,6 @@ def fire(
         iteration=where,
         min_slope=min_slope,
         flat=flat,
-        flags=carry.flags._replace(max_spikes_reached=carry.flags.max_spikes_reached | full),
     )
     for name, neuron in component.neurons.items():
         n = component.size(name)
@@ -61,7 +59,6 @@ def fire(
         below = neuron.guard(state[name]) < 0
         stuck = stuck | jnp.any(mine & ~below)
         armed[name] = jnp.where(mine, below, armed[name] | below)
-    stuck = carry.flags.guard_at_start | stuck
     return carry._replace(armed=armed, flags=carry.flags._replace(guard_at_start=stuck)), slot
 
 

@@ -12,12 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-import saltation as st
-
 from ._carry import Carry, start
 from ._chunks import loop_over_chunks, padded_length
 from ._component import Component
-from ._fence import fenced
+from ._fence import fenced, running_in
 from ._found import Found, Start
 from ._happen import deliver, fire
 from ._held import wait
@@ -46,18 +44,19 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
 
     def step(carry, iteration):
         before = carry.state if storing else None
-        carry, record = _iterate(component, carry, iteration)
+        running = running_in(chunk, iteration, carry.going)
+        carry, record = _iterate(component, carry, iteration, running)
         return carry, (record, before)
 
     def start_of(carry):
         return Start(carry.state, {name: carry.drive[name] for name in stepped})
 
     carry, (record, states), starts, chunks = loop_over_chunks(
-        step, carry, length, chunk, active=lambda carry: ~carry.finished, start_of=start_of
+        step, carry, length, chunk, active=lambda carry: carry.going, start_of=start_of
     )
     if sampling and not storing:
         states = jax.tree.map(lambda x: x[:, None], starts.state)  # each is a chunk's start
-    flags = carry.flags._replace(max_steps_reached=~carry.finished)
+    flags = carry.flags._replace(max_spikes_reached=_overflow(component, carry), max_steps_reached=carry.going)
     return Found(
         record=record,
         times=carry.times,
@@ -87,7 +86,7 @@ def _chunk(component: Component, room: int) -> int:
     return max(_CHUNK, room // _CHUNKS)
 
 
-def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carry, Record]:
+def _iterate(component: Component, carry: Carry, iteration: Array, running: Array) -> tuple[Carry, Record]:
     names = list(component.neurons)
     kinds = Kinds(len(names), len(component.links))
     t = carry.t
@@ -130,15 +129,17 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
 
     rise = None
     if component.closed:
-        h, crossed, accepted, reached, control = closed_step(component, carry, remaining, instant)
+        h, crossed, accepted, reached, control = closed_step(component, carry, remaining, instant, running)
         state = {
             name: component.flows[name].propagate(neuron, t, carry.state[name], h, carry.drive[name])
             for name, neuron in component.neurons.items()
         }
     elif component.observed is not None:
-        h, crossed, accepted, reached, control, state = replayed_step(component, carry, remaining)
+        h, crossed, accepted, reached, control, state = replayed_step(component, carry, remaining, running)
     else:
-        h, crossed, accepted, reached, control, state, rise = numerical_step(component, carry, remaining, instant)
+        h, crossed, accepted, reached, control, state, rise = numerical_step(
+            component, carry, remaining, instant, running
+        )
     crossed = jnp.where(due, carry.due, crossed & ~lift)
     spike = jnp.any(crossed)
     spiker = nothing if component.alone else jnp.argmax(jnp.where(lift, lifted, crossed)).astype(jnp.int32)
@@ -151,10 +152,10 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
         # Where nothing else happens at this instant, what is sent arrives at once.
         kind_of_spike = jnp.where((stop > t + h) & ~jnp.any(others), int(Kind.SENT), kind_of_spike)
     kind = jnp.where(spike, kind_of_spike, jnp.where(lift, int(Kind.LIFT), kind))
-    kind = jnp.where(carry.finished, int(Kind.IDLE), kind).astype(jnp.int32)
+    kind = jnp.where(carry.going, kind, int(Kind.IDLE)).astype(jnp.int32)
     which = jnp.where(spike | lift, spiker, planned_which)
     active = kind != Kind.IDLE
-    kind = fenced(st.anywhere(~carry.finished), kind)
+    kind = fenced(running, kind)
     t_end = jnp.where(active, jnp.where(reached & ~spike & ~lift, stop, t + h), t)
     state = jax.tree.map(lambda new, old: jnp.where(active, new, old), state, carry.state)
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)
@@ -171,19 +172,23 @@ def _iterate(component: Component, carry: Carry, iteration: Array) -> tuple[Carr
     carry, slot_of_event = deliver(component, carry, kinds, kind, which, arrivals, links)
     taking = kind == Kind.SAMPLE
     sampled = jnp.where(taking & (iota(carry.sampled.shape[0]) == carry.samples_taken), iteration, carry.sampled)
-    overflow = carry.flags.max_spikes_reached
     if carry.samples is not None:
         here = taking & (iota(carry.sampled.shape[0]) == carry.samples_taken)
         carry = carry._replace(samples=noted(here, carry.state, carry.samples))
     carry = carry._replace(
         sampled=sampled,
         samples_taken=carry.samples_taken + taking.astype(jnp.int32),
-        finished=carry.finished | (kind == Kind.END) | overflow | carry.flags.diverged,
+        going=carry.going & (kind != Kind.END) & ~_overflow(component, carry) & ~carry.flags.diverged,
     )
     slot = jnp.where(spike | lift, slot_of_spike, slot_of_event)
     slot = jnp.where(taking, carry.samples_taken - 1, slot)
     noted_which = None if component.alone else which
     return carry, Record(kind, noted_which, slot, t, jnp.where(active, h, 0.0), held)
+
+
+def _overflow(component: Component, carry: Carry) -> Array:
+    """Whether a neuron has spiked more often than there is room for."""
+    return jnp.any(join(list(carry.count.values())) > component.max_spikes)
 
 
 def noted(here: Array, state: Any, samples: Any) -> Any:

@@ -37,10 +37,10 @@ class _Step(NamedTuple):
     rise: dict[str, Array]  # the slope of each guard there
 
 
-def closed_step(component: Component, carry: Carry, remaining: Array, instant: Array):
+def closed_step(component: Component, carry: Carry, remaining: Array, instant: Array, running: Array):
     """A step to the next event, and who crosses the threshold there: the exact flow is never rejected."""
     if component.observed is None:
-        crossing = join(_crossings(component, carry, remaining))
+        crossing = join(_crossings(component, carry, remaining, running))
     else:
         crossing = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
     first = jnp.min(crossing)
@@ -52,25 +52,25 @@ def closed_step(component: Component, carry: Carry, remaining: Array, instant: A
     return h, crossed, yes, yes, control
 
 
-def numerical_step(component: Component, carry: Carry, remaining: Array, instant: Array):
+def numerical_step(component: Component, carry: Carry, remaining: Array, instant: Array, running: Array):
     """A step of the length that the error control, the next event and an expected crossing allow.
 
     One that is rejected, or has a crossing inside, is tried again at once where neurons share a clock: they stop so
     often that most steps are. Of neurons with a clock each it would make all wait for a few.
     """
     if carry.due.shape[0] == 1:
-        return _try(component, carry, remaining, instant)
+        return _try(component, carry, remaining, instant, running)
 
     def tried(loop):
         i, h_free, h_trial, _ = loop
-        step = _try(component, carry._replace(h_free=h_free, h_trial=h_trial), remaining, instant)
+        step = _try(component, carry._replace(h_free=h_free, h_trial=h_trial), remaining, instant, running)
         h_free = jnp.where(step.accepted, h_free, step.control.h_free)
         h_trial = jnp.where(step.accepted, h_trial, step.control.h_trial)
         return i + 1, h_free, h_trial, step
 
     def again(loop):
         i, _, _, step = loop
-        return (i < _TRIES) & st.anywhere(~step.accepted & ~carry.finished)
+        return (i < _TRIES) & st.anywhere(~step.accepted & carry.going)
 
     no = jnp.zeros((), bool)
     control = _Control(carry.h_free, carry.h_trial, no)
@@ -78,9 +78,9 @@ def numerical_step(component: Component, carry: Carry, remaining: Array, instant
     return lax.while_loop(again, tried, (jnp.zeros((), jnp.int32), carry.h_free, carry.h_trial, untried))[-1]
 
 
-def _try(component: Component, carry: Carry, remaining: Array, instant: Array) -> _Step:
+def _try(component: Component, carry: Carry, remaining: Array, instant: Array, running: Array) -> _Step:
     h = jnp.minimum(_even(remaining, carry.h_free), carry.h_trial)
-    attempts = _attempts(component, carry, h)
+    attempts = _attempts(component, carry, h, running)
     error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
     crossing = join([attempt.crossing for attempt in attempts])
     approach = join([attempt.approach for attempt in attempts])
@@ -114,14 +114,14 @@ def _even(remaining: Array, longest: Array) -> Array:
     return remaining / jnp.maximum(jnp.ceil(remaining / longest), 1.0)
 
 
-def replayed_step(component: Component, carry: Carry, remaining: Array):
+def replayed_step(component: Component, carry: Carry, remaining: Array, running: Array):
     """A step of the length that the error control, the next event and the next observed spike allow."""
     assert component.observed is not None
     due = join([upcoming(component.observed[name], carry.count[name]) - carry.t for name in component.neurons])
     first = jnp.min(due)
     target = jnp.minimum(remaining, jnp.maximum(first, 0.0))
     h = _even(target, carry.h_free)
-    attempts = _attempts(component, carry, h)
+    attempts = _attempts(component, carry, h, running)
     error = jnp.max(jnp.stack([attempt.error for attempt in attempts]))
     good = error <= 1
     spike = good & (first <= remaining) & (h >= target)
@@ -145,24 +145,24 @@ def _control(component: Component, carry: Carry, h, h_trial, error, good, tells)
         h_free = jnp.where(good, jnp.minimum(_RECOVER * carry.h_free, step), _HALF * h)
     h_free = jnp.where(tells, h_free, carry.h_free)
     smallest = component.t1 * jnp.finfo(h.dtype).eps ** 2
-    diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & ~carry.finished
+    diverged = ~jnp.isfinite(error) & (h < smallest) & (h > 0) & carry.going
     return _Control(h_free.astype(h.dtype), h_trial.astype(h.dtype), diverged)
 
 
-def _crossings(component: Component, carry: Carry, h: Array) -> list[Array]:
+def _crossings(component: Component, carry: Carry, h: Array, running: Array) -> list[Array]:
     def crossing(name, neuron):
         flow: Any = component.flows[name]
         return flow.crossing(neuron, carry.state[name], h, carry.drive[name])
 
     everyone = component.neurons.items()
-    return apart(st.anywhere(~carry.finished), lambda: [crossing(name, neuron) for name, neuron in everyone])
+    return apart(running, lambda: [crossing(name, neuron) for name, neuron in everyone])
 
 
-def _attempts(component: Component, carry: Carry, h: Array) -> list[Attempt]:
+def _attempts(component: Component, carry: Carry, h: Array, running: Array) -> list[Attempt]:
     neurons = moved(component.neurons, None if carry.waiting is None else carry.waiting.held)
 
     def attempt(name, neuron):
         flow: Any = component.flows[name]
         return flow.attempt(neuron, carry.t, carry.state[name], h, carry.drive[name])
 
-    return apart(st.anywhere(~carry.finished), lambda: [attempt(name, neuron) for name, neuron in neurons.items()])
+    return apart(running, lambda: [attempt(name, neuron) for name, neuron in neurons.items()])
