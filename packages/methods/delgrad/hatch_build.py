@@ -59,7 +59,9 @@ def build(root: Path, library: Path) -> None:
             names = [f"-DSALTATION_ARCH={family}", f"-DSALTATION_NUMBER={number}"]
             names += [f"-DSALTATION_FUNCTIONS={number}_functions"]
             objects.append((native / "kernel.cc", [*options, *names], None))
-    names = [f"-DSALTATION_X86={int(X86)}", f'-DSALTATION_JAXLIB="{jaxlib}"']
+    families = [f"-DSALTATION_X86={int(X86)}"]
+    objects.append((native / "host.cc", families, None))
+    names = [*families, f'-DSALTATION_JAXLIB="{jaxlib}"']
     objects.append((native / "ffi.cc", [f"-I{headers}", *names], headers))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         compiled = list(pool.map(lambda one: compile_once(compiler, one[0], one[1], one[2], folder), objects))

@@ -46,6 +46,8 @@ from ._experiment import Experiment as Experiment
 from ._experiment import Loss as Loss
 from ._experiment import Optimiser as Optimiser
 from ._first_spike_experiment import first_spike_experiment as first_spike_experiment
+from ._host import AbstractHostMethod as AbstractHostMethod
+from ._host import AbstractHostPasses as AbstractHostPasses
 from ._image_synapse import AbstractImageSynapse as AbstractImageSynapse
 from ._in_the_loop import InTheLoop as InTheLoop
 from ._losses import COST_OF_SILENCE as COST_OF_SILENCE

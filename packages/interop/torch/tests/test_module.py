@@ -17,9 +17,10 @@ from saltation_torch import Bridge, SpikingModule
 T1 = 80.0
 
 
-@pytest.fixture
-def layer(network) -> SpikingModule:
-    return SpikingModule(network, st.get_method("delgrad")(), t1=T1)
+@pytest.fixture(params=["auto", "jax"])
+def layer(request, network) -> SpikingModule:
+    """By passes on the host, where there is a native kernel, and by compiled calls."""
+    return SpikingModule(network, st.get_method("delgrad")(kernel=request.param), t1=T1)
 
 
 def native(network: st.Network, times: torch.Tensor, cotangent: torch.Tensor):
@@ -86,7 +87,7 @@ def test_a_state_is_saved_and_loaded(network, layer, times):
     torch.save(layer.state_dict(), file)
     file.seek(0)
     other = jax.tree.map(lambda leaf: leaf * 1.1 if eqx.is_inexact_array(leaf) else leaf, network)
-    again = SpikingModule(other, st.get_method("delgrad")(), t1=T1)
+    again = SpikingModule(other, layer._method, t1=T1)
     with torch.no_grad():
         assert not torch.equal(again(times), layer(times))
         again.load_state_dict(torch.load(file))

@@ -3,50 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "call.h"
+#include "functions.h"
 #include "xla/ffi/api/ffi.h"
-
-#if SALTATION_X86
-#define SALTATION_DECLARE(arch)                                   \
-  namespace arch {                                                \
-  extern const saltation::Functions<float> float_functions;       \
-  extern const saltation::Functions<double> double_functions;     \
-  }
-SALTATION_DECLARE(x86_64_v3)
-#endif
-namespace baseline {
-extern const saltation::Functions<float> float_functions;
-extern const saltation::Functions<double> double_functions;
-}
 
 namespace ffi = xla::ffi;
 
 namespace {
-
-bool has_avx2() {
-#if SALTATION_X86
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-#else
-  return false;
-#endif
-}
-
-template <typename T>
-const saltation::Functions<T>& functions() {
-  static const bool fast = has_avx2();
-  (void)fast;
-  if constexpr (sizeof(T) == 4) {
-#if SALTATION_X86
-    if (fast) return x86_64_v3::float_functions;
-#endif
-    return baseline::float_functions;
-  } else {
-#if SALTATION_X86
-    if (fast) return x86_64_v3::double_functions;
-#endif
-    return baseline::double_functions;
-  }
-}
 
 template <ffi::DataType type>
 using In = ffi::Buffer<type>;
@@ -84,7 +46,7 @@ ffi::Error search(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight, 
   const auto shape = spike->dimensions();
   const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, axonal, dendritic, kind,
                                     tau_mem, tau_syn, threshold, t1);
-  functions<T>().search(layer, {spike->typed_data(), slope->typed_data()});
+  saltation::functions<T>().search(layer, {spike->typed_data(), slope->typed_data()});
   return ffi::Error::Success();
 }
 
@@ -96,7 +58,7 @@ ffi::Error slope_at(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weight
   const auto shape = spike.dimensions();
   const auto layer = layer_of<type>(shape[0], shape[1], time, source, weight, delay, drive, theta, axonal, dendritic, kind,
                                     tau_mem, tau_syn, threshold, t1);
-  functions<T>().slope(layer, {spike.typed_data(), slope->typed_data()});
+  saltation::functions<T>().slope(layer, {spike.typed_data(), slope->typed_data()});
   return ffi::Error::Success();
 }
 
@@ -117,7 +79,7 @@ ffi::Error pull_back(In<type> time, ffi::Buffer<ffi::S32> source, In<type> weigh
   const saltation::Gradients<T> gradients = {gradient(by_time),  gradient(by_weight), gradient(by_delay),
                                              gradient(by_drive), gradient(by_theta),  gradient(by_axonal),
                                              gradient(by_dendritic), limit};
-  functions<T>().pull_back(layer, {spike.typed_data(), slope.typed_data()}, cotangent.typed_data(), gradients);
+  saltation::functions<T>().pull_back(layer, {spike.typed_data(), slope.typed_data()}, cotangent.typed_data(), gradients);
   return ffi::Error::Success();
 }
 

@@ -22,7 +22,11 @@ class TestDelGrad(AbstractMethodConformance):
 
     def networks(self):
         once = AtMostOnce(LIF(tau_mem=10.0, tau_syn=5.0, v_threshold=jnp.array(1.0)))
-        return {"axonal delays": st.feedforward([3, 3, 2], once, weight=STRONG, delay="axonal", key=KEY)}
+        fixed = AtMostOnce(LIF(tau_mem=10.0, tau_syn=5.0))
+        return {
+            "axonal delays": st.feedforward([3, 3, 2], once, weight=STRONG, delay="axonal", key=KEY),
+            "constants that are numbers": st.feedforward([3, 2], fixed, weight=STRONG, delay="axonal", key=KEY),
+        }
 
     def refused(self):
         weak = st.normal(0.0, 1.0)

@@ -3,13 +3,14 @@
 import abc
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import saltation as st
-from saltation import AbstractReplayMethod, Save, Spikes
+from saltation import AbstractHostMethod, AbstractReplayMethod, Save, Spikes
 
 from ._altered import pad_spikes, rescaled, to_float32
 from ._case import at_rest
@@ -168,6 +169,34 @@ class AbstractMethodConformance(AbstractMethodRobustness, abc.ABC):
             np.testing.assert_array_equal(times[name], train, err_msg=f"replay: {name} has other spike times.")
         tolerances = {"rtol": 1e3 * self.same_rtol, "atol": 100 * self.same_rtol}
         check_close(gradient, self.outcome(case, "spikes").gradient, "gradient of a replay: ", **tolerances)
+
+    def test_passes_on_the_host_are_those_of_solve(self, case):
+        method, (source, *more) = self.method(), case.stimulus
+        population = case.network.outputs[-1]
+        spiking = not more and isinstance(case.stimulus[source], Spikes)
+        passes = None
+        if spiking and isinstance(method, AbstractHostMethod):
+            passes = method.host_passes(case.network, population=population, t1=case.t1)
+        if passes is None:
+            pytest.skip("the method has no passes on the host for this network")
+        one = case.stimulus[source].first()
+        batch = jnp.stack([one, 0.9 * one, 1.07 * one])
+
+        def first(network, times):
+            spikes = {source: Spikes.from_dense(times)}
+            return method.solve(network, spikes, t1=case.t1).first_spikes(population)
+
+        wanted, pull = eqx.filter_vjp(jax.vmap(first, in_axes=(None, 0)), case.network, batch)
+        numbers = jnp.arange(1.0, 1.0 + wanted.size, dtype=wanted.dtype).reshape(wanted.shape)
+        cotangent = jnp.where(jnp.isfinite(wanted), numbers, 0.0)
+        by_network, by_times = pull(cotangent)
+        arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(case.network) if eqx.is_inexact_array(leaf)]
+        found = passes.forward(arrays, np.asarray(batch))
+        assert found is not None, "the passes on the host decline what solve takes."
+        check_close(found[0], wanted, "first spikes on the host: ", rtol=self.same_rtol)
+        gradient = passes.backward(found[1], np.asarray(cotangent), [True] * (len(arrays) + 1))
+        tolerances = {"rtol": 100 * self.same_rtol, "atol": 100 * self.same_rtol}
+        check_close(gradient, [*jax.tree.leaves(by_network), by_times], "gradient on the host: ", **tolerances)
 
     def test_saved_states(self, case):
         times = np.array([0.0, 0.31, 0.77, 1.0]) * case.t1

@@ -7,6 +7,8 @@ import jax
 import torch
 from torch.autograd.function import once_differentiable
 
+import saltation as st
+
 from ._packing import pack
 from ._tensors import to_jax, to_torch
 
@@ -21,8 +23,8 @@ class _Compiled(NamedTuple):
     """
 
     wanted: tuple[bool, ...]
-    forward: Callable[[Inputs], tuple[jax.Array, Any, list[jax.Array]]]
-    backward: Callable[[Inputs, list[jax.Array], Any], list[jax.Array]] | None
+    forward: Callable[[Inputs], tuple[Any, Any, Any]]
+    backward: Callable[[Inputs, Any, Any], Sequence[Any]] | None
 
 
 class Bridge:
@@ -36,13 +38,19 @@ class Bridge:
     - `function(*arrays) -> (output, aside)`, pure: a floating-point array, which becomes a tensor, and arrays without
       a derivative, which are returned as they are.
     - `check(*tensors)` may raise. It is called where tensors of these shapes, types and devices come first.
+    - `host` does the same without JAX, for values that are good; what is aside is `None` then.
 
     Derivatives of derivatives raise. The memory of tensors is handed over without a copy where its alignment allows: a
     tensor that is changed in place between the forward and the backward pass makes PyTorch raise, as it does anywhere.
     """
 
-    def __init__(self, function: Function, check: Callable[..., None] | None = None):
-        self._function, self._check = function, check
+    def __init__(
+        self,
+        function: Function,
+        check: Callable[..., None] | None = None,
+        host: st.AbstractHostPasses | None = None,
+    ):
+        self._function, self._check, self._host = function, check, host
         self._plain = jax.jit(lambda inputs: (*function(*inputs), []))
         self._compiled: dict[Any, _Compiled] = {}
 
@@ -69,6 +77,8 @@ class Bridge:
                 self._check(*tensors)
             wanted = tuple(torch.is_grad_enabled() and tensor.requires_grad for tensor in tensors)
             found = _compile(self._function, wanted) if any(wanted) else _Compiled(wanted, self._plain, None)
+            if self._host is not None:
+                found = _by_host(self._host, found)
             self._compiled[key] = found
         return found
 
@@ -77,7 +87,7 @@ class Bridge:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Bridge, (self._function, self._check))
+        return (Bridge, (self._function, self._check, self._host))
 
 
 def _compile(function: Function, wanted: tuple[bool, ...]) -> _Compiled:
@@ -104,6 +114,26 @@ def _compile(function: Function, wanted: tuple[bool, ...]) -> _Compiled:
         return list(jax.tree.unflatten(structure, packing.unpack(packed, inputs))(cotangent))
 
     return _Compiled(wanted, forward, backward)
+
+
+def _by_host(host: st.AbstractHostPasses, compiled: _Compiled) -> _Compiled:
+    """The passes of `host`, and those that are compiled for what it does not take."""
+
+    def forward(inputs: Inputs):
+        found = host.forward(inputs[:-1], inputs[-1])
+        if found is not None:
+            return found[0], None, (host, found[1])
+        output, aside, residuals = compiled.forward(inputs)
+        return output, aside, (None, residuals)
+
+    def backward(inputs: Inputs, residuals: Any, cotangent: Any):
+        by, kept = residuals
+        if by is not None:
+            return by.backward(kept, cotangent, compiled.wanted)
+        assert compiled.backward is not None
+        return compiled.backward(inputs, kept, cotangent)
+
+    return _Compiled(compiled.wanted, forward, None if compiled.backward is None else backward)
 
 
 class _Call(torch.autograd.Function):

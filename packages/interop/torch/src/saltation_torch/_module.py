@@ -93,7 +93,7 @@ class SpikingModule(torch.nn.Module):
         self._inputs = tuple(network.inputs)
         self._method, self._t1, self._readout, self._save = method, t1, readout, save
         self._encode, self._silent, self._throw = encode, silent, throw
-        self._bridge = Bridge(self._solve, self._check)
+        self._bridge = Bridge(self._solve, self._check, self._host(model, readout, len(names)))
 
     def forward(self, inputs: torch.Tensor | Mapping[str, torch.Tensor], *, seed: int | None = None) -> torch.Tensor:
         """Solves a batch.
@@ -113,7 +113,7 @@ class SpikingModule(torch.nn.Module):
                 check_tensor(f"the input {name!r}", value)
         seeds = [] if seed is None else [torch.tensor(seed, dtype=torch.int32)]
         output, code = self._bridge(*tensors, *given, *seeds)
-        if self._throw:
+        if self._throw and code is not None:
             _raise_failed(np.asarray(code))
         return output
 
@@ -158,6 +158,17 @@ class SpikingModule(torch.nn.Module):
                     "[batch, n]. One sample is a batch of one: tensor[None]."
                 )
 
+    def _host(self, model: st.Network | st.Model, readout: Any, arrays: int) -> st.AbstractHostPasses | None:
+        """The method's passes without JAX, where it has some and the output is first spikes."""
+        network = model.network if isinstance(model, st.Model) else model
+        readout = model.readout if isinstance(model, st.Model) and readout is None else readout
+        if self._encode is not None or type(readout) is not st.FirstSpikes:
+            return None
+        if not isinstance(self._method, st.AbstractHostMethod):
+            return None
+        passes = self._method.host_passes(network, population=readout.population, t1=self._t1)
+        return None if passes is None else _Filled(passes, self._silent)
+
     def _solve(self, *arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What is compiled: parameters, inputs and perhaps a seed to the read-out of each sample and its result's "
         "code."""
@@ -188,6 +199,23 @@ class SpikingModule(torch.nn.Module):
             finite = jnp.isfinite(output)
             output = jnp.where(finite, jnp.where(finite, output, 0.0), self._silent)
         return output, jax.tree.leaves(solution.result)[0].astype(jnp.int32)
+
+
+class _Filled(st.AbstractHostPasses):
+    """Passes whose silent neurons have an output of their own, a constant."""
+
+    def __init__(self, passes: st.AbstractHostPasses, silent: float | None):
+        self._passes, self._silent = passes, silent
+
+    def forward(self, arrays, times):
+        found = self._passes.forward(arrays, times)
+        if found is None or self._silent is None:
+            return found
+        first, kept = found
+        return np.where(first < np.inf, first, self._silent), kept
+
+    def backward(self, kept, cotangent, wanted):
+        return self._passes.backward(kept, cotangent, wanted)
 
 
 def _name(path: tuple[Any, ...]) -> str:

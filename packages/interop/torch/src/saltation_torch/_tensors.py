@@ -44,6 +44,8 @@ def to_jax(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().numpy()
 
 
-def to_torch(array: jax.Array) -> torch.Tensor:
-    """The array's own memory, of a small one a copy. Waits until it is computed."""
+def to_torch(array: jax.Array | np.ndarray) -> torch.Tensor:
+    """The array's own memory, of a small one of JAX a copy. Waits until it is computed."""
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(array)
     return torch.from_numpy(np.array(array)) if array.size < SMALL else torch.from_dlpack(array)

@@ -13,12 +13,13 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 import saltation as st
 
 from ._arrivals import Source, layer_of
+from ._host import passes_of
 from ._layer import first_spikes
 from ._membrane import AbstractMembrane, membrane_of
 from ._native import problem as native_problem
 
 
-class DelGrad(st.AbstractReplayMethod):
+class DelGrad(st.AbstractReplayMethod, st.AbstractHostMethod):
     """First spike times of integrate-and-fire neurons in closed form, with exact gradients for weights and delays.
 
     The spike time `T` solves `v(T) = sum_i w_i kappa(T - t_i) = theta` over the arrivals `t_i < T`, each late by its
@@ -132,6 +133,14 @@ class DelGrad(st.AbstractReplayMethod):
                     "Replay a batch with jax.vmap."
                 )
         return self._solve(network, stimulus, t1, st.Save(), throw, dict(observed))
+
+    def host_passes(self, network: st.Network, *, population: str, t1: float) -> st.AbstractHostPasses | None:
+        """Those of the native kernel, for networks with one input and one dense connection to each population, without
+        delays or with arrays of them, and constants that are Python numbers.
+        """
+        if self.kernel == "jax" or not self.supports(network):
+            return None
+        return passes_of(network, population=population, t1=t1, limit=self.gradient_limit)
 
     def _solve(self, network, stimulus, t1, save, throw, observed) -> st.Solution:
         st.check_stimulus(network, stimulus)
