@@ -51,6 +51,21 @@ def test_values_and_gradients_are_those_of_jax(network, layer, times):
     np.testing.assert_allclose(times.grad, of_times, rtol=1e-10, atol=1e-12)
 
 
+def test_an_output_may_be_changed_in_place(layer, times):
+    gradients = []
+    for change in (False, True):
+        layer.zero_grad()
+        output = layer(times)
+        total = (2.0 * output).sum()
+        with torch.no_grad():
+            output.mul_(0.0 if change else 1.0)
+        total.backward()
+        gradients.append([parameter.grad.clone() for parameter in layer.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+        assert one.abs().max() > 0
+
+
 def test_the_converter_is_registered():
     assert st.get_converter("torch") is SpikingModule
 

@@ -93,7 +93,7 @@ class SpikingModule(torch.nn.Module):
         self._inputs = tuple(network.inputs)
         self._method, self._t1, self._readout, self._save = method, t1, readout, save
         self._encode, self._silent, self._throw = encode, silent, throw
-        self._bridge = Bridge(self._solve, self._check, self._host(model, readout, len(names)))
+        self._bridge = Bridge(self._solve, self._check, self._host(model, readout))
 
     def forward(self, inputs: torch.Tensor | Mapping[str, torch.Tensor], *, seed: int | None = None) -> torch.Tensor:
         """Solves a batch.
@@ -158,7 +158,7 @@ class SpikingModule(torch.nn.Module):
                     "[batch, n]. One sample is a batch of one: tensor[None]."
                 )
 
-    def _host(self, model: st.Network | st.Model, readout: Any, arrays: int) -> st.AbstractHostPasses | None:
+    def _host(self, model: st.Network | st.Model, readout: Any) -> st.AbstractHostPasses | None:
         """The method's passes without JAX, where it has some and the output is first spikes."""
         network = model.network if isinstance(model, st.Model) else model
         readout = model.readout if isinstance(model, st.Model) and readout is None else readout

@@ -71,7 +71,8 @@ class NativePasses(st.AbstractHostPasses):
         if not run(self._network, batch, pointers, times.ctypes.data, spikes.ctypes.data):
             return None
         first = spikes[batch * self._before :][: batch * self._neurons].reshape(batch, self._neurons)
-        return first, (arrays, pointers, times, spikes)
+        # A copy, which its owner may change.
+        return first.copy(), (arrays, pointers, times, spikes)
 
     def backward(self, kept, cotangent, wanted):
         arrays, pointers, times, spikes = kept
@@ -128,7 +129,7 @@ def _constants(network: st.Network, name: str) -> tuple[Form, float] | None:
     """The closed form and the threshold of a population whose constants are Python numbers."""
     constants = network.neurons[name].lif()
     assert constants is not None
-    if any(eqx.is_array(leaf) for leaf in jax.tree.leaves(constants)):
+    if any(isinstance(leaf, jax.Array | np.ndarray) for leaf in jax.tree.leaves(constants)):
         return None
     membrane = membrane_of(constants, network.size(name), jnp.float32)
     form = membrane.form()
