@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import torch
-from torch.autograd.function import once_differentiable
 
 import saltation as st
 
+from ._once import once
 from ._packing import pack
 from ._tensors import to_jax, to_torch
 
@@ -152,15 +152,8 @@ class _Call(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        # Gradients are recorded where they shall be differentiated again, which then raises.
-        return _pull_once(ctx, gradient) if torch.is_grad_enabled() else _pull(ctx, gradient)
-
-
-def _pull(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    ctx.saved_tensors  # noqa: B018
-    compiled, inputs, residuals = ctx.kept
-    gradients = iter(compiled.backward(inputs, residuals, to_jax(gradient)))
-    return (None, None, None, *[to_torch(next(gradients)) if use else None for use in compiled.wanted])
-
-
-_pull_once = once_differentiable(_pull)
+        tensors = ctx.saved_tensors
+        compiled, inputs, residuals = ctx.kept
+        gradients = iter(compiled.backward(inputs, residuals, to_jax(gradient)))
+        found = [once(to_torch(next(gradients)), gradient, *tensors) if use else None for use in compiled.wanted]
+        return (None, None, None, *found)
