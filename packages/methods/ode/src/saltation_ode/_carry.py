@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ._component import Component
-from ._found import Flags
 from ._held import Waiting, start_waiting
 
 
@@ -31,7 +30,8 @@ class Carry(NamedTuple):
     h_trial: Array  # where a crossing is expected, `inf` if none is
     going: Array  # whether there is more to find
     waiting: Waiting | None  # in a replay step by step
-    flags: Flags
+    diverged: Array
+    guard_at_start: Array  # whether a neuron is at or above its threshold at the start, or after a reset
 
 
 def start(component: Component, first_step: float, keep: bool) -> Carry:
@@ -61,5 +61,6 @@ def start(component: Component, first_step: float, keep: bool) -> Carry:
         h_trial=jnp.full((), jnp.inf, dtype),
         going=~no,
         waiting=start_waiting(component),
-        flags=Flags(no, no, no, above),
+        diverged=no,
+        guard_at_start=above,
     )

@@ -27,7 +27,7 @@ def fire(
     count, times, where = dict(carry.count), dict(carry.times), dict(carry.iteration)
     min_slope, flat = dict(carry.min_slope), dict(carry.flat)
     slot = jnp.zeros((), jnp.int32)
-    stuck = carry.flags.guard_at_start
+    stuck = carry.guard_at_start
     for name, neuron in component.neurons.items():
         n = component.size(name)
         mine = spiking & (iota(n) + offsets[name] == spiker)
@@ -59,7 +59,7 @@ def fire(
         below = neuron.guard(state[name]) < 0
         stuck = stuck | jnp.any(mine & ~below)
         armed[name] = jnp.where(mine, below, armed[name] | below)
-    return carry._replace(armed=armed, flags=carry.flags._replace(guard_at_start=stuck)), slot
+    return carry._replace(armed=armed, guard_at_start=stuck), slot
 
 
 def _rise(neuron: st.AbstractNeuron, carry: Carry, name: str) -> Array:

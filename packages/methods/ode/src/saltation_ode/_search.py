@@ -16,7 +16,7 @@ from ._carry import Carry, start
 from ._chunks import loop_over_chunks, padded_length
 from ._component import Component
 from ._fence import fenced, running_in
-from ._found import Found, Start
+from ._found import Flags, Found, Start
 from ._happen import deliver, fire
 from ._held import wait
 from ._next import earliest, entry_at, first_of, join, next_arrival, next_delivery
@@ -56,7 +56,7 @@ def search(component: Component, *, max_steps: int, first_step: float, keep: boo
     )
     if sampling and not storing:
         states = jax.tree.map(lambda x: x[:, None], starts.state)  # each is a chunk's start
-    flags = carry.flags._replace(max_spikes_reached=_overflow(component, carry), max_steps_reached=carry.going)
+    flags = Flags(_overflow(component, carry), carry.going, carry.diverged, carry.guard_at_start)
     return Found(
         record=record,
         times=carry.times,
@@ -161,7 +161,7 @@ def _iterate(component: Component, carry: Carry, iteration: Array, running: Arra
     carry = carry._replace(t=t_end, state=state, h_free=control.h_free, h_trial=control.h_trial)
     if component.observed is None:
         carry = carry._replace(due=jnp.where(active, others, carry.due))
-    carry = carry._replace(flags=carry.flags._replace(diverged=carry.flags.diverged | control.diverged))
+    carry = carry._replace(diverged=carry.diverged | control.diverged)
 
     held = None if carry.waiting is None else carry.waiting.held
     if carry.waiting is not None:
@@ -178,7 +178,7 @@ def _iterate(component: Component, carry: Carry, iteration: Array, running: Arra
     carry = carry._replace(
         sampled=sampled,
         samples_taken=carry.samples_taken + taking.astype(jnp.int32),
-        going=carry.going & (kind != Kind.END) & ~_overflow(component, carry) & ~carry.flags.diverged,
+        going=carry.going & (kind != Kind.END) & ~_overflow(component, carry) & ~carry.diverged,
     )
     slot = jnp.where(spike | lift, slot_of_spike, slot_of_event)
     slot = jnp.where(taking, carry.samples_taken - 1, slot)
